@@ -70,14 +70,14 @@ class StyleOptions:
     )
     steps: int = _setting(100, "upper bound on evaluations of the network per picture or frame", low=1)
     tolerance: float = _setting(
-        0.004,
+        0.002,
         "stop a frame when an evaluation improves its loss by less than this share; 0 never does",
         low=0.0,
     )
     content_weight: float = _setting(0.05, "weight of the content loss: keep the scene", low=0.0)
     style_weight: float = _setting(1.0, "weight of the style loss: take over strokes and colours", low=0.0)
     temporal_weight: float = _setting(
-        0.02, "weight of the temporal loss: hold each frame to the one before it", low=0.0
+        3e-4, "weight of the temporal loss: hold each frame to the one before it", low=0.0
     )
     tv_weight: float = _setting(0.0, "weight of the total variation: smooth out fine noise", low=0.0)
     content_layers: tuple[str, ...] = _setting(
@@ -97,9 +97,9 @@ class StyleOptions:
         "balanced", "accuracy of the built-in optical flow", choices=("fast", "balanced", "best")
     )
     still_threshold: float = _setting(
-        2.0,
-        "a frame that differs from the last painted one by less than this everywhere, in grey levels of 255, "
-        "is a held frame and takes its result; 0 paints every frame",
+        3.0,
+        "a frame that differs from the last painted one by less than this in every window of 9x9 pixels, in grey "
+        "levels of 255, is a held frame and takes its result; 0 paints every frame",
         low=0.0,
     )
     optimizer: str = _setting("lbfgs", "how the loss is minimised", choices=("lbfgs", "adam"))
@@ -149,7 +149,8 @@ class StyleOptions:
 
     def replace(self, **settings: Any) -> "StyleOptions":
         """A copy with `settings` changed; a preset among them is applied before the others."""
-        preset = PRESETS.get(settings.get("preset", ""), {})
+        name = settings.get("preset")
+        preset = PRESETS.get(name, {}) if isinstance(name, str) else {}
         return StyleOptions(**(self.asdict() | preset | settings))
 
     def asdict(self) -> dict[str, Any]:
@@ -201,7 +202,10 @@ def _convert(kind: Any, value: Any) -> Any:
         return int(value) if whole else MISSING
     if kind is float:
         real = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
-        return float(value) if real and math.isfinite(value) else MISSING
+        try:
+            return float(value) if real and math.isfinite(value) else MISSING
+        except OverflowError:  # a whole number beyond the largest float
+            return MISSING
     if kind is str:
         return os.fspath(value) if isinstance(value, (str, os.PathLike)) else MISSING
     if getattr(kind, "__origin__", None) is tuple:

@@ -88,12 +88,12 @@ class Solver:
         )
 
     def run(
-        self, start: npt.ArrayLike, targets: Targets, *, steps: int | None = None, settle: bool = True
+        self, start: npt.ArrayLike, targets: Targets, *, steps: int | None = None, at_least: int = 0
     ) -> Iterator[Iterate]:
         """Minimise from `start`, `(1, H, W, 3)` in 0..255, yielding after every evaluation.
 
-        Stops after `steps` evaluations (the options' by default), or earlier when `settle` and the loss
-        improves by less than `tolerance` per evaluation, averaged over `WINDOW` of them.
+        Stops after `steps` evaluations (the options' by default), or earlier, but not before `at_least`, when
+        the loss improves by less than the options' `tolerance` per evaluation, averaged over `WINDOW` of them.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class Solver:
         """
         state = self.optimizer.init(tf.convert_to_tensor(start, tf.float32), len(TERMS))
         totals: list[float] = []
-        for step in range(1, (steps or self.options.steps) + 1):
+        for step in range(1, (self.options.steps if steps is None else steps) + 1):
             state = self.step(state, targets)
             point: Point = state.point
             terms = point.terms.numpy()
@@ -116,7 +116,7 @@ class Solver:
             if int(point.rejections) >= MAX_REJECTIONS:
                 log.warning("stopped after %d evaluations: no step, however short, lowers the loss", step)
                 return
-            if settle and _settled(totals, self.options.tolerance):
+            if step >= at_least and _settled(totals, self.options.tolerance):
                 return
 
     # The two functions below are traced once per frame size.

@@ -1,0 +1,118 @@
+"""Compare ways to paint a clip: how steady, how much style, how many evaluations, how long.
+
+    python benchmarks/steadiness.py CLIP STYLE --weights VGG19.weights.h5 --start 100 --end 124 --max-size 416
+
+Every method paints the same frames in the same run. The warping error is measured with OpenCV's DIS flow of the
+source (extra `opencv`), which none of the methods uses; the style loss is measured on the finished 8-bit frames with
+the same normalised network for all. What a method painted is kept in the folder `--out`, so that a run that was
+stopped goes on with the next method, and so that it can be looked at.
+"""
+
+import argparse
+import json
+import pathlib
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from styletransfer import load_model, metrics, pixels, read_image, read_video, write_image
+from styletransfer.image import prepare
+from styletransfer.losses import style_loss
+from styletransfer.motion.flow import named_flow
+from styletransfer.options import StyleOptions
+from styletransfer.video.frames import both_ways, paint
+
+METHODS = {
+    "default": {},
+    # The report's method, every frame on its own and started from the frame, with today's loss.
+    "each frame alone, 60": {
+        "temporal_weight": 0.0,
+        "warm_start": False,
+        "still_threshold": 0.0,
+        "steps": 60,
+        "tolerance": 0.0,
+    },
+    "no temporal loss": {"temporal_weight": 0.0},
+    "no warm start": {"warm_start": False},
+    "report": {"preset": "report", "steps": 60},
+}
+
+
+def main() -> None:
+    arguments = parse()
+    settings = {"max_size": arguments.max_size, "weights": arguments.weights}
+    model = load_model(arguments.weights)
+    video = read_video(arguments.source, max_size=arguments.max_size, start=arguments.start, end=arguments.end)
+    frames, style = list(video), read_image(arguments.style)
+    reference = Reference(frames, style, StyleOptions(**settings), model)
+    print(f"{len(frames)} frames of {video.shape[1]}x{video.shape[0]}, {arguments.source}, {arguments.style}\n")
+    print("| method | warping error, gap 1 | gap 10 | style loss | evaluations per frame | s per frame |")
+    print("|---|---:|---:|---:|---:|---:|")
+    floor = [f"{metrics.warping_error(frames, frames, gap=gap, flow=dis()):.6f}" for gap in reference.gaps]
+    print(f"| the source itself | {' | '.join(floor)} | | | |")
+    for name in arguments.methods.split(";"):
+        folder = arguments.out / name.replace(" ", "_").replace(",", "")
+        if not (folder / "run.json").exists():
+            run(folder, frames, style, StyleOptions(**settings | METHODS[name]), model)
+        print(row(name, folder, reference), flush=True)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source")
+    parser.add_argument("style")
+    parser.add_argument("--weights", default="imagenet")
+    parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("--end", type=int, default=24)
+    parser.add_argument("--max-size", type=int, default=416)
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("steadiness"))
+    names = "; ".join(METHODS)
+    parser.add_argument("--methods", default="each frame alone, 60;default", help=f"separated by ';': {names}")
+    return parser.parse_args()
+
+
+class Reference:
+    """What every method's frames are measured against."""
+
+    def __init__(self, frames: list[np.ndarray], style: np.ndarray, options: StyleOptions, model: object) -> None:
+        self.frames = frames
+        self.gaps = [gap for gap in (1, 10) if gap < len(frames)]
+        self.solver, self.grams = prepare(pixels.to_inside(frames[0]), style, options, model)
+
+    def style_loss(self, picture: np.ndarray) -> float:
+        features = self.solver.extractor(tf.constant(pixels.to_inside(picture)))
+        layers = self.solver.options.style_layers
+        losses = [style_loss(features[name], gram) for name, gram in zip(layers, self.grams, strict=True)]
+        return float(np.mean(losses))
+
+
+def run(
+    folder: pathlib.Path, frames: list[np.ndarray], style: np.ndarray, options: StyleOptions, model: object
+) -> None:
+    """Paint the frames into `folder`, and note what each cost."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seconds, steps, began = [], [], time.perf_counter()
+    for i, painted in enumerate(paint(frames, style, options, model=model, flow=both_ways(None, options.flow_quality))):
+        seconds.append(time.perf_counter() - began)
+        steps.append(painted.steps)
+        write_image(folder / f"{i:04d}.png", pixels.to_outside(painted.result))
+        began = time.perf_counter()
+    (folder / "run.json").write_text(json.dumps({"seconds": seconds, "steps": steps}))
+
+
+def row(name: str, folder: pathlib.Path, reference: Reference) -> str:
+    painted = [read_image(path) for path in sorted(folder.glob("*.png"))]
+    cost = json.loads((folder / "run.json").read_text())
+    errors = [metrics.warping_error(painted, reference.frames, gap=gap, flow=dis()) for gap in reference.gaps]
+    loss = np.mean([reference.style_loss(picture) for picture in painted])
+    cells = [*(f"{error:.6f}" for error in errors), f"{loss:.4f}", f"{np.mean(cost['steps']):.1f}"]
+    return f"| {name} | {' | '.join(cells)} | {np.mean(cost['seconds']):.2f} |"
+
+
+def dis():
+    return named_flow("dis")
+
+
+if __name__ == "__main__":
+    main()

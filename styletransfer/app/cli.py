@@ -1,0 +1,252 @@
+"""The command line: `styletransfer image`, `video` and `demo`.
+
+What can be refused is refused before TensorFlow is imported, so that a typing error is answered at once. Exit
+status: 0 done, 1 the job failed, 2 the call was wrong, 130 stopped with Ctrl-C.
+"""
+
+import argparse
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from .. import __version__, pixels
+from ..options import VIDEO_ONLY, StyleOptions
+from .arguments import Command, Parser, add_settings, given_settings, numbers, shape
+from .terminal import load_tensorflow, log, sentence, speaking
+
+WRONG_CALL = (
+    ValueError,
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
+"""What the library raises at its door. Anything else is a job that failed."""
+
+EXAMPLES = {
+    "": """examples:
+  styletransfer demo
+  styletransfer image photo.jpg painting.jpg -o painted.png
+  styletransfer video clip.mp4 painting.jpg -o painted.mp4
+  styletransfer video --help""",
+    "image": """examples:
+  styletransfer image photo.jpg painting.jpg -o painted.png
+  styletransfer image photo.jpg painting.jpg -o painted.png --max-size 1024 --steps 300 --snapshots steps
+  styletransfer image photo.jpg painting.jpg -o painted.png --init noise --seed 7 --content-layers block4_conv2
+  styletransfer image photo.jpg painting.jpg -o painted.png --preset report --steps 500
+  styletransfer image -o painted.png -- -photo.jpg painting.jpg    (after --, a dash begins a name)""",
+    "video": """examples:
+  styletransfer video clip.mp4 painting.jpg -o painted.mp4
+  styletransfer video clip.mp4 painting.jpg -o painted.mp4 --start 0:01:30 --end 0:01:40 --max-size 640
+  styletransfer video clip.mp4 painting.jpg -o painted.webm --start 100 --end 124 --preview
+  styletransfer video frames/%04d.png painting.jpg -o painted/ --fps 24
+  styletransfer video clip.mp4 painting.jpg -o painted.mp4 --preset report --steps 60
+
+A job that was stopped is kept in a folder beside OUT, and the same command goes on with it.""",
+    "demo": """examples:
+  styletransfer demo
+  styletransfer demo -o somewhere --size 416x240 --frames 48
+  styletransfer demo --weights hed --steps 30""",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line with `argv`, by default the program's own, and return the exit status."""
+    with speaking() as voice:
+        try:
+            arguments = build_parser().parse_args(argv)
+            voice.setLevel(logging.WARNING if arguments.quiet else logging.INFO)
+            arguments.run(arguments)
+        except KeyboardInterrupt as stop:
+            log.warning("stopped: %s", stop.args[0] if stop.args else "no result was written")
+            return 130
+        except Exception as error:
+            log.error("%s", sentence(error))
+            return 2 if isinstance(error, WRONG_CALL) else 1
+    return 0
+
+
+# ---------------------------------------------------------------- commands
+
+
+def paint_image(arguments: argparse.Namespace) -> None:
+    """`styletransfer image`."""
+    from ..video.media import check_not_source, read_image, write_image
+
+    options, target = StyleOptions(**given_settings(arguments)), Path(arguments.output)
+    snapshots = _snapshots(arguments, options.steps)
+    _check_picture(target)
+    for source in (arguments.content, arguments.style):
+        check_not_source(source, target)
+    content, style = read_image(arguments.content), read_image(arguments.style)
+    if snapshots:
+        Path(arguments.snapshots).mkdir(parents=True, exist_ok=True)
+    height, width = pixels.fit(content.shape[:2], options.max_size)
+    log.info("%s at %dx%d, weights %s", arguments.content, width, height, options.weights)
+
+    load_tensorflow()
+    from ..image import stylize_image
+
+    began = time.monotonic()
+    with tqdm(total=options.steps, unit="step", disable=arguments.quiet) as bar:
+
+        def advance(iterate: Any) -> None:
+            bar.set_postfix_str(f"loss {iterate.total:.4g}", refresh=False)
+            bar.update()
+
+        painted, kept = stylize_image(content, style, options=options, snapshots=snapshots, on_step=advance)
+    write_image(target, painted)
+    log.info("wrote %s, %.1f s", target, time.monotonic() - began)
+    if snapshots:
+        _write_snapshots(Path(arguments.snapshots), kept, {"content": content, "style": style})
+
+
+def _snapshots(arguments: argparse.Namespace, steps: int) -> tuple[int, ...]:
+    """The iterations to keep: those asked for, or 10, 50, 100, 200, 300, ... as far as the run may go."""
+    if arguments.snapshots is None:
+        if arguments.snapshot_steps is not None:
+            raise ValueError("--snapshot-steps needs --snapshots DIR: say where the pictures go")
+        return ()
+    usual = tuple(step for step in (10, 50, *range(100, steps + 1, 100)) if step <= steps)
+    return arguments.snapshot_steps or usual or (steps,)
+
+
+def _check_picture(target: Path) -> None:
+    """Raise what `write_image` would raise for this name: ask before the work."""
+    from ..pictures import PICTURES, check_folder
+
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder, expected the name of a picture: name a file in it")
+    if target.suffix.lower() not in PICTURES:
+        raise ValueError(f"{target} has no known picture suffix: end its name with one of {', '.join(PICTURES)}")
+    check_folder(target.parent, target.name)
+
+
+def _write_snapshots(folder: Path, kept: Mapping[int, pixels.Picture], originals: Mapping[str, pixels.Picture]) -> None:
+    from ..video.media import write_image
+    from .sheet import contact_sheet
+
+    for step, picture in kept.items():
+        write_image(folder / f"iteration_{step:04d}.png", picture)
+    sheet = contact_sheet({**originals, **{f"iteration {step}": kept[step] for step in sorted(kept)}}, columns=4)
+    log.info("wrote %d snapshots beside %s", len(kept), write_image(folder / "contact_sheet.png", sheet))
+
+
+def paint_video(arguments: argparse.Namespace) -> None:
+    """`styletransfer video`."""
+    from ..video.media import check_not_source, check_target, read_image, read_video
+
+    options, target = StyleOptions(**given_settings(arguments)), Path(arguments.output)
+    check_target(arguments.output)
+    for source in (arguments.source, arguments.style):
+        check_not_source(source, target)
+    style = read_image(arguments.style)
+    video = read_video(
+        arguments.source, max_size=options.max_size, start=options.start, end=options.end, fps=options.fps
+    )
+    height, width = video.shape
+    log.info("%s at %dx%d, %d frames, weights %s", arguments.source, width, height, video.length, options.weights)
+
+    load_tensorflow()
+    from ..video.job import job_folder, stylize_video
+
+    def finished() -> int:
+        return len(list((job_folder(target) / "frames").glob("*.png")))
+
+    began, before = time.monotonic(), finished() if arguments.resume else 0
+    try:
+        stylize_video(
+            arguments.source,
+            style,
+            arguments.output,
+            options=options,
+            flow=arguments.flow,
+            progress=not arguments.quiet,
+            resume=arguments.resume,
+            preview=f"{target}.preview.png" if arguments.preview else None,
+        )
+    except KeyboardInterrupt:
+        if not finished():
+            raise
+        again = "the same command" if arguments.resume else "the same command without --no-resume"
+        raise KeyboardInterrupt(
+            f"{finished()} of {video.length} frames are kept in {job_folder(target)}, {again} goes on from there"
+        ) from None
+    seconds = time.monotonic() - began
+    log.info("wrote %s, %.1f s, %.2f s per frame", target, seconds, seconds / max(1, video.length - before))
+
+
+def paint_demo(arguments: argparse.Namespace) -> None:
+    """`styletransfer demo`."""
+    from .demo import run_demo
+
+    settings = given_settings(arguments)
+    StyleOptions(**settings)
+    load_tensorflow()
+    demo = run_demo(
+        arguments.output, frames=arguments.frames, shape=arguments.size, progress=not arguments.quiet, **settings
+    )
+    log.info("painted with the weights %r, %.2f s per frame", demo.weights, demo.seconds_per_frame)
+    for path in (demo.clip, demo.style, demo.painted, demo.sheet):
+        log.info("wrote %s", path)
+
+
+# ---------------------------------------------------------------- parser
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = Parser(
+        prog="styletransfer",
+        description="Repaint pictures and video in the style of a picture.",
+        epilog=EXAMPLES[""],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no bar, nothing but warnings and errors")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Command)
+
+    image = _command(commands, "image", "CONTENT STYLE -o OUT", paint_image, "Repaint a picture.")
+    image.add_argument("content", metavar="CONTENT", help="the picture to repaint")
+    image.add_argument("style", metavar="STYLE", help="the picture in whose style")
+    image.add_argument("-o", "--output", metavar="OUT", required=True, help="where the result goes: .png, .jpg, ...")
+    image.add_argument("--snapshots", metavar="DIR", help="write the picture at some iterations, and a sheet of them")
+    usual = "the iterations of the snapshots (default: 10,50,100,200,300,...)"
+    image.add_argument("--snapshot-steps", metavar="N,N,...", type=numbers, help=usual)
+    add_settings(image, without=VIDEO_ONLY)
+
+    video = _command(commands, "video", "SOURCE STYLE -o OUT", paint_video, "Repaint a clip, steadily, with its sound.")
+    video.add_argument("source", metavar="SOURCE", help="a video, a folder of pictures, or a pattern such as %%04d.png")
+    video.add_argument("style", metavar="STYLE", help="the picture in whose style")
+    targets = "where the result goes: .mp4, .mov, .mkv, .webm, .gif, or a folder for pictures"
+    video.add_argument("-o", "--output", metavar="OUT", required=True, help=targets)
+    video.add_argument("--flow", choices=("builtin", "dis"), help="optical flow: our own (default), or OpenCV's DIS")
+    video.add_argument("--preview", action="store_true", help="keep the frame painted last in OUT.preview.png")
+    stopped = "go on with a job that was stopped (default: yes)"
+    video.add_argument("--resume", action=argparse.BooleanOptionalAction, help=stopped).default = True
+    add_settings(video)
+
+    demo = _command(commands, "demo", "[-o DIR]", paint_demo, "Paint a short clip of our own: needs no file.")
+    demo.add_argument("-o", "--output", metavar="DIR", default="styletransfer-demo", help="(default: %(default)s)")
+    demo.add_argument("--frames", metavar="N", type=int, default=24, help="length of the clip (default: %(default)s)")
+    demo.add_argument("--size", metavar="WxH", type=shape, default=(144, 256), help="its size (default: 256x144)")
+    add_settings(demo)
+    return parser
+
+
+def _command(commands: Any, name: str, words: str, run: Callable[[argparse.Namespace], None], summary: str) -> Command:
+    command: Command = commands.add_parser(
+        name,
+        usage=f"styletransfer {name} {words} [options]",
+        help=summary[0].lower() + summary[1:-1],
+        description=summary,
+        epilog=EXAMPLES[name],
+    )
+    command.set_defaults(run=run)
+    command.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="no bar, only warnings")
+    return command

@@ -1,0 +1,158 @@
+"""Pictures moved along a flow.
+
+The convention of the whole library, written here once: a flow is `(H, W, 2)` float32 in pixels, `[..., 0]` to
+the right and `[..., 1]` down, with `target[y + dy, x + dx] ~ source[y, x]`. So
+`warp(target, flow(source, target)) ~ source`: the flow lives on the grid of the picture that comes out.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from scipy.ndimage import map_coordinates
+
+Array = Any
+"""A NumPy array, or a tensor (also a symbolic one, inside a `tf.function`)."""
+
+Flow = npt.NDArray[np.float32]
+"""`(H, W, 2)` float32 in pixels: dx, dy."""
+
+BORDERS = ("reflect", "nearest")
+
+
+def warp(image: Array, flow: Array, *, border: str | float = "reflect") -> Array:
+    """`image` sampled at `position + flow`, bilinearly.
+
+    Parameters
+    ----------
+    image : (H, W), (H, W, C) or (1, H, W, C), any numeric type
+    flow : (H, W, 2), pixels
+    border : what lies outside the frame
+        `"reflect"` mirrors the picture at its outermost pixels (texture continues, without the streaks that
+        repeating them draws), `"nearest"` repeats them, and a number stands for itself.
+
+    Returns
+    -------
+    float32 in the shape of `image`: a tensor where `image` is a tensor, else a NumPy array.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or `border` is unknown.
+    """
+    if isinstance(border, str) and border not in BORDERS:
+        raise ValueError(f"border is {border!r}, expected one of {', '.join(BORDERS)} or a number")
+    image_shape, flow_shape = tuple(image.shape), tuple(flow.shape)
+    rank = len(image_shape)
+    frame = image_shape[1:3] if rank == 4 else image_shape[:2]
+    if rank not in (2, 3, 4) or flow_shape != (*frame, 2) or 0 in image_shape:
+        raise ValueError(
+            f"image of shape {image_shape} with a flow of shape {flow_shape}: expected (H, W), (H, W, C) or "
+            "(1, H, W, C) with (H, W, 2), at least 1x1"
+        )
+    batch = tf.reshape(tf.cast(image, tf.float32), (1, *frame, -1))
+    mode, value = (border, 0.0) if isinstance(border, str) else ("constant", float(border))
+    moved = _warp[mode](batch, tf.cast(flow, tf.float32)[None], tf.constant(value))
+    moved = tf.reshape(moved, image_shape)
+    return moved if tf.is_tensor(image) else moved.numpy()
+
+
+def spline_warp(image: npt.ArrayLike, flow: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """As `warp`, with cubic splines (Unser 1999, "Splines: A Perfect Fit") and the border mirrored.
+
+    For pictures that are warped from frame to frame: linear interpolation loses a little sharpness each time,
+    which the frame then has to be optimised out of. Values may overshoot those of the image.
+
+    Parameters
+    ----------
+    image : (H, W, C)
+    flow : (H, W, 2), pixels, finite
+
+    Returns
+    -------
+    (H, W, C) float32
+    """
+    image, flow = np.asarray(image, np.float32), np.asarray(flow, np.float32)
+    height, width = flow.shape[:2]
+    rows = np.arange(height)[:, np.newaxis] + flow[..., 1]
+    columns = np.arange(width) + flow[..., 0]
+    channels = [map_coordinates(image[..., c], [rows, columns], order=3, mode="mirror") for c in range(image.shape[-1])]
+    return np.stack(channels, axis=-1)
+
+
+def inside(flow: Array) -> Array:
+    """Where `position + flow` lands within the frame: bool (H, W), of the same kind as `flow`."""
+    batch = tf.cast(flow, tf.float32)[tf.newaxis]
+    within = within_frame(*positions(batch), *last_pixel(batch))[0]
+    return within if tf.is_tensor(flow) else within.numpy()
+
+
+def positions(flow: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where each pixel goes: flow `(B, H, W, 2)` -> x, y, each `(B, H, W)`."""
+    height, width = tf.unstack(tf.shape(flow)[1:3])
+    x = tf.range(tf.cast(width, tf.float32)) + flow[..., 0]
+    y = tf.range(tf.cast(height, tf.float32))[:, tf.newaxis] + flow[..., 1]
+    return x, y
+
+
+def within_frame(x: tf.Tensor, y: tf.Tensor, last_x: tf.Tensor, last_y: tf.Tensor) -> tf.Tensor:
+    """Whether positions lie on the grid of pixel centres, its outermost ones included. False for NaN."""
+    return (x >= 0.0) & (x <= last_x) & (y >= 0.0) & (y <= last_y)
+
+
+def last_pixel(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """x and y of the last pixel of images or flows `(B, H, W, C)`, float32."""
+    height, width = tf.unstack(tf.cast(tf.shape(image)[1:3], tf.float32))
+    return width - 1.0, height - 1.0
+
+
+def bilinear(image: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Image `(B, H, W, C)` at positions `(B, H', W')` already within the frame -> `(B, H', W', C)`."""
+    batch, height, width, channels = tf.unstack(tf.shape(image))
+    last_x, last_y = last_pixel(image)
+    left = tf.minimum(tf.floor(x), tf.maximum(last_x - 1.0, 0.0))
+    top = tf.minimum(tf.floor(y), tf.maximum(last_y - 1.0, 0.0))
+    across, down = (x - left)[..., tf.newaxis], (y - top)[..., tf.newaxis]
+    first = tf.range(batch)[:, tf.newaxis, tf.newaxis] * (height * width)
+    index = first + tf.cast(top, tf.int32) * width + tf.cast(left, tf.int32)
+    pixels = tf.reshape(image, (-1, channels))
+    right = tf.cast(width > 1, tf.int32)  # a single column is its own neighbour, and so is a single row
+    below = tf.cast(height > 1, tf.int32) * width
+
+    def row(start: tf.Tensor) -> tf.Tensor:
+        a, b = tf.gather(pixels, start), tf.gather(pixels, start + right)
+        return a + (b - a) * across
+
+    upper, lower = row(index), row(index + below)
+    return upper + (lower - upper) * down
+
+
+def _clamped(position: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+    return tf.clip_by_value(position, 0.0, last)
+
+
+def _mirrored(position: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+    """Back and forth over [0, last], however far outside."""
+    period = tf.maximum(2.0 * last, 1.0)  # a single pixel has nothing to mirror: the clamp that follows sees to it
+    return last - tf.abs(tf.math.floormod(position, period) - last)
+
+
+def _warp_batch(image: tf.Tensor, flow: tf.Tensor, value: tf.Tensor, border: str) -> tf.Tensor:
+    fold = _mirrored if border == "reflect" else _clamped
+    last_x, last_y = last_pixel(flow)
+    x, y = positions(tf.where(tf.math.is_finite(flow), flow, 0.0))
+    # Clamped once more: far outside, rounding may leave the mirror's range.
+    moved = bilinear(image, _clamped(fold(x, last_x), last_x), _clamped(fold(y, last_y), last_y))
+    if border != "constant":
+        return moved
+    within = within_frame(*positions(flow), last_x, last_y)
+    return tf.where(within[..., tf.newaxis], moved, value)
+
+
+_ANY_SIZE = (tf.TensorSpec((1, None, None, None)), tf.TensorSpec((1, None, None, 2)), tf.TensorSpec(()))
+_warp = {
+    border: tf.function(functools.partial(_warp_batch, border=border), input_signature=_ANY_SIZE, autograph=False)
+    for border in (*BORDERS, "constant")
+}

@@ -1,0 +1,169 @@
+"""Picture files <-> arrays, and what every reading and writing of files has in common.
+
+Whatever is written appears at its name when it is complete; until then, and if anything goes wrong, what stood
+there before stays.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+import imageio.v3 as iio
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from . import pixels
+
+PathLike: TypeAlias = str | os.PathLike[str]
+Frame: TypeAlias = npt.NDArray[np.uint8]
+"""`(H, W, 3)` RGB."""
+
+MAX_PIXELS = 150_000_000
+PART = ".styletransfer-"  # how the names of unfinished files begin
+PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp")
+
+
+def read_image(source: PathLike, *, max_size: int | None = None) -> Frame:
+    """The picture in a file as `(H, W, 3)` uint8 RGB, the way up its camera was held.
+
+    Parameters
+    ----------
+    source
+        A picture of any kind that Pillow reads: grey, palette, 16 bits, CMYK, ... Transparent pictures are laid
+        over white; of animated ones the first frame is read.
+    max_size
+        Scale down, smoothly, so that the longer side has at most this many pixels.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a picture, is damaged, or holds more than 150 million pixels.
+    """
+    path = existing_file(source)
+    check_max_size(max_size, least=1)
+    with _opened(path) as picture:
+        upright = _as_rgb(ImageOps.exif_transpose(picture))
+        height, width = pixels.fit((upright.height, upright.width), max_size)
+        if upright.size != (width, height):
+            upright = upright.resize((width, height), Image.Resampling.LANCZOS)
+        return np.array(upright)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The picture in `path`; whatever its decoder stumbles over becomes one sentence."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd files; the size is checked below
+        try:
+            with Image.open(path) as picture:
+                if picture.width * picture.height > MAX_PIXELS:
+                    raise Image.DecompressionBombError
+                yield picture
+        except Image.DecompressionBombError:
+            raise ValueError(
+                f"{path} holds more than {MAX_PIXELS // 10**6} million pixels: scale it down first"
+            ) from None
+        except Exception as error:  # decoders raise whatever their parsing meets
+            raise ValueError(
+                f"{path} is not a picture that can be read ({_words(error)}): pass a PNG or JPEG"
+            ) from None
+
+
+def _words(error: Exception) -> str:
+    return "unknown kind" if isinstance(error, Image.UnidentifiedImageError) else str(error) or type(error).__name__
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    """Any mode of Pillow as RGB; its own `convert` clips 16 bits and drops transparency."""
+    if picture.mode == "F":
+        raise ValueError("floats of unknown range")
+    if picture.mode.startswith("I"):  # 16 bits, also where Pillow keeps them in 32
+        grey = np.rint(np.asarray(picture, np.float64) / 257.0)
+        return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def upright_shape(path: Path) -> tuple[int, int]:
+    """`(height, width)` from the head of the file alone."""
+    with _opened(path) as picture:
+        lies = picture.getexif().get(0x0112, 1) >= 5 and picture.format != "TIFF"  # Pillow has turned TIFF already
+        return picture.size if lies else (picture.height, picture.width)
+
+
+def write_image(target: PathLike, image: npt.ArrayLike) -> Path:
+    """Write a picture in the format that the suffix names; JPEG at quality 95 with full colour.
+
+    Parameters
+    ----------
+    image
+        `(H, W, 3)` RGB, uint8 or float in [0, 1].
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError, PermissionError
+        If the folder of `target` does not exist, is none or cannot be written.
+    ValueError
+        If the suffix is unknown or `image` is not a picture.
+    """
+    path = Path(target)
+    if path.suffix.lower() not in PICTURES:
+        raise ValueError(f"{path} has no known picture suffix: end its name with one of {', '.join(PICTURES)}")
+    check_folder(path.absolute().parent, path.name)
+    picture = pixels.as_uint8(image)
+    options: dict[str, Any] = {"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {}
+    with replacing(path) as part:
+        iio.imwrite(part, picture, plugin="pillow", **options)
+    return path
+
+
+# --- files ---
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; it takes the place of `path` if the block ends well, and goes if not."""
+    with TemporaryDirectory(dir=path.absolute().parent, prefix=PART) as beside:
+        part = Path(beside, "part" + path.suffix)
+        yield part
+        os.replace(part, path)
+
+
+def existing_file(source: PathLike) -> Path:
+    """`source`, if it is a file that can be read and is not empty."""
+    path = Path(source)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, expected a file: name one in it")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: check the name (only local files are read)")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"{path} may not be read: change its permissions")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path} is empty: pass a file with something in it")
+    return path
+
+
+def check_folder(folder: Path, name: str) -> None:
+    """Raise unless `name` can be written into `folder`."""
+    if not folder.exists():
+        raise FileNotFoundError(f"the folder {folder} for {name} does not exist: create it first")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file, expected a folder for {name}: choose another place")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"the folder {folder} may not be written: choose another place for {name}")
+
+
+def check_max_size(max_size: int | None, *, least: int) -> None:
+    """Raise unless `max_size` is None or a whole number of at least `least`."""
+    if max_size is not None and not (isinstance(max_size, Integral) and max_size >= least):
+        raise ValueError(f"max_size={max_size!r}, expected a whole number of pixels from {least} on")

@@ -1,0 +1,207 @@
+"""The estimator against motion that is known: textures moved by code, and measured ground truth."""
+
+import sys
+
+import numpy as np
+import pytest
+from conftest import texture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from styletransfer.motion import flow as flow_module
+from styletransfer.motion.flow import estimate_flow, estimate_flow_pair, named_flow, read_flo, write_flo
+from styletransfer.motion.warping import warp
+
+HEIGHT, WIDTH = 64, 96
+
+
+def end_point_error(flow: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(flow - truth, axis=-1)
+
+
+def sinusoidal(height: int, width: int, amplitude: float) -> np.ndarray:
+    """A smooth flow that goes through all directions."""
+    y, x = np.mgrid[:height, :width] * (2 * np.pi / width)
+    return (amplitude * np.stack([np.sin(y) * np.cos(x / 2), np.cos(x)], -1)).astype(np.float32)
+
+
+def moved(target: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """The source of which `flow` leads to `target`."""
+    return np.clip(np.rint(warp(target, flow)), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def target() -> np.ndarray:
+    return texture(HEIGHT, WIDTH, seed=5)
+
+
+@pytest.mark.parametrize("quality, bound", [("fast", 0.3), ("balanced", 0.1), ("best", 0.1)])
+def test_finds_a_sinusoidal_motion(target, quality, bound):
+    truth = sinusoidal(HEIGHT, WIDTH, 3.0)
+    found = estimate_flow(moved(target, truth), target, quality=quality)
+    assert found.shape == (HEIGHT, WIDTH, 2) and found.dtype == np.float32
+    assert end_point_error(found, truth)[4:-4, 4:-4].mean() < bound
+
+
+def test_finds_a_square_that_moves_over_still_ground(target):
+    size, at, step = 28, (18, 24), np.array([7, -5])  # dx, dy: several times the width of a texel
+    square = texture(size, size, seed=6)
+    frames = []
+    for dx, dy in ((0, 0), step):
+        frame = target.copy()
+        frame[at[0] + dy : at[0] + dy + size, at[1] + dx : at[1] + dx + size] = square
+        frames.append(frame)
+    found = estimate_flow(*frames)
+    inner = (slice(at[0] + 4, at[0] + size - 4), slice(at[1] + 4, at[1] + size - 4))
+    assert np.median(end_point_error(found[inner], step)) < 0.2
+    far = np.ones((HEIGHT, WIDTH), bool)
+    far[4:58, 16:68] = False
+    assert end_point_error(found, 0)[far].mean() < 0.1
+
+
+def test_the_pair_is_there_and_back(target):
+    truth = sinusoidal(HEIGHT, WIDTH, 3.0)
+    source = moved(target, truth)
+    there, back = estimate_flow_pair(source, target)
+    np.testing.assert_allclose(there, estimate_flow(source, target), atol=0.02)
+    round_trip = there + warp(back, there)
+    assert np.abs(round_trip[8:-8, 8:-8]).mean() < 0.05
+    swapped = estimate_flow_pair(target, source)
+    np.testing.assert_allclose(swapped, (back, there), atol=1e-3)
+
+
+@pytest.mark.parametrize("quality", flow_module.QUALITIES)
+def test_identical_frames_do_not_move(target, quality):
+    assert np.abs(estimate_flow(target, target, quality=quality)).max() < 1e-3
+
+
+def test_a_change_of_brightness_is_no_motion(target):
+    truth = sinusoidal(HEIGHT, WIDTH, 2.0)
+    darker = np.rint(0.8 * moved(target, truth) + 10).astype(np.uint8)
+    assert end_point_error(estimate_flow(darker, target), truth)[4:-4, 4:-4].mean() < 0.3
+
+
+def test_uint8_and_float_are_the_same_picture(target):
+    source = moved(target, sinusoidal(HEIGHT, WIDTH, 2.0))
+    as_float = estimate_flow(source / 255.0, (target / 255.0).astype(np.float32))
+    np.testing.assert_allclose(as_float, estimate_flow(source, target), atol=1e-3)
+
+
+@settings(max_examples=20)
+@given(
+    st.sampled_from([(1, 1), (1, 7), (5, 2), (33, 18)]).flatmap(
+        lambda shape: st.tuples(*[hnp.arrays(np.uint8, (*shape, 3))] * 2)
+    )
+)
+def test_any_picture_of_any_size_gives_a_finite_flow(pictures):
+    for found in estimate_flow_pair(*pictures, quality="fast"):
+        assert found.shape == (*pictures[0].shape[:2], 2) and found.dtype == np.float32
+        assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("values", [(0, 0), (255, 255), (0, 255), (90, 100)])
+def test_flat_pictures_do_not_move(values):
+    first, second = (np.full((33, 18, 3), value, np.uint8) for value in values)
+    assert np.abs(estimate_flow(first, second)).max() < 1e-3
+
+
+def test_a_size_is_compiled_once(target):
+    estimate_flow(target, target)
+    traces = flow_module._estimate.experimental_get_tracing_count()
+    estimate_flow(target[::-1], target)
+    assert flow_module._estimate.experimental_get_tracing_count() == traces
+
+
+def test_large_and_small_pictures_take_the_same_steps(target, monkeypatch):
+    """Whether a stage is compiled or runs op by op is a matter of speed alone."""
+    source = moved(target, sinusoidal(HEIGHT, WIDTH, 3.0))
+    crop = slice(0, 48)  # a size that no other test traces
+    small = estimate_flow(source[crop], target[crop], quality="fast")
+    monkeypatch.setattr(flow_module, "LARGE", 0)
+    compiled = flow_module._estimate.python_function(*flow_module._checked(source[crop], target[crop], "fast"), "fast")
+    np.testing.assert_allclose(flow_module._to_flow(compiled[:, 0]), small, atol=0.01)
+
+
+def test_misfits_are_named(target):
+    with pytest.raises(ValueError, match=r"\(64, 96, 3\).*\(63, 96, 3\)"):
+        estimate_flow(target, target[1:])
+    with pytest.raises(ValueError, match=r"'great'.*fast, balanced, best"):
+        estimate_flow(target, target, quality="great")
+    with pytest.raises(ValueError, match=r"\(64, 96\)"):
+        estimate_flow(target[..., 0], target[..., 0])
+
+
+def test_names(target):
+    source = moved(target, sinusoidal(HEIGHT, WIDTH, 3.0))
+    builtin = named_flow("builtin", quality="fast")
+    np.testing.assert_array_equal(builtin(source, target), estimate_flow(source, target, quality="fast"))
+    with pytest.raises(ValueError, match=r"'deep'.*builtin, dis"):
+        named_flow("deep")
+    with pytest.raises(ValueError, match=r"'great'"):
+        named_flow("builtin", quality="great")
+
+
+@pytest.mark.parametrize("shape", [(HEIGHT, WIDTH), (5, 3)])
+def test_opencv_follows_the_same_convention(shape):
+    pytest.importorskip("cv2", reason="the extra [opencv] is not installed")
+    target = texture(*shape, seed=5)
+    truth = sinusoidal(*shape, 2.0)
+    found = named_flow("dis")(moved(target, truth), target)
+    assert found.shape == truth.shape and found.dtype == np.float32 and np.isfinite(found).all()
+    if shape == (HEIGHT, WIDTH):
+        assert end_point_error(found, truth)[8:-8, 8:-8].mean() < 0.5
+
+
+def test_opencv_is_asked_for_by_name_when_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(ImportError, match=r'pip install "video-style-transfer\[opencv\]"'):
+        named_flow("dis")
+
+
+@given(hnp.arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(2))))
+def test_flo_round_trip(tmp_path_factory, field):
+    path = tmp_path_factory.mktemp("flo") / "field.flo"
+    write_flo(path, field)
+    np.testing.assert_array_equal(read_flo(path), field)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PIEH",
+        b"RIFF" + np.array([1, 1], "<i4").tobytes() + bytes(8),
+        b"PIEH" + np.array([2, 2], "<i4").tobytes() + bytes(31),
+        b"PIEH" + np.array([2, 2], "<i4").tobytes() + bytes(33),
+        b"PIEH" + np.array([2**30, 2**30], "<i4").tobytes() + bytes(64),
+        b"PIEH" + np.array([-1, -1], "<i4").tobytes() + bytes(8),
+        b"PIEH" + np.array([0, 5], "<i4").tobytes(),
+    ],
+)
+def test_a_damaged_flo_is_named(tmp_path, content):
+    path = tmp_path / "damaged.flo"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"damaged\.flo"):
+        read_flo(path)
+
+
+def test_only_a_flow_is_written(tmp_path):
+    with pytest.raises(ValueError, match=r"\(4, 5, 3\)"):
+        write_flo(tmp_path / "picture.flo", np.zeros((4, 5, 3)))
+
+
+@pytest.mark.benchmark
+def test_beats_one_pixel_on_middlebury(data):
+    import imageio.v3 as iio
+
+    folders = sorted((data / "flow").glob("middlebury_*"))
+    if not folders:
+        pytest.skip(f"{data / 'flow'} has no middlebury_* folders: the pairs with ground truth")
+    errors = []
+    for folder in folders:
+        found = estimate_flow(iio.imread(folder / "frame1.png"), iio.imread(folder / "frame2.png"))
+        truth = read_flo(folder / "flow.flo")
+        known = (np.abs(truth) < 1e9).all(-1)
+        errors.append(end_point_error(found, truth)[known].mean())
+    assert np.mean(errors) < 1.0

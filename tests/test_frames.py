@@ -1,0 +1,171 @@
+"""The video loop: what is carried from frame to frame, what is recognised, what is refused."""
+
+import itertools
+
+import numpy as np
+import pytest
+from conftest import texture
+
+from styletransfer import metrics, pixels
+from styletransfer.options import StyleOptions
+from styletransfer.video.frames import Painted, both_ways, carry, is_held, paint, stylize_frames
+
+STYLE = texture(40, 32, seed=2, smooth=1.0)
+SCENE = texture(48, 96, seed=1, smooth=2.5)
+FEW = {"style_layers": ("block1_conv1", "block2_conv1"), "content_layers": ("block2_conv2",), "max_size": None}
+
+
+def pan(count, step=2):
+    """A window that moves right over a scene: the picture moves left by `step` pixels a frame."""
+    return [np.ascontiguousarray(SCENE[:, step * i : step * i + 64]) for i in range(count)]
+
+
+def true_flow(source, target):
+    """The flow of `pan`, whichever of its frames are given, found by trying."""
+    errors = {}
+    for shift in range(-8, 9):
+        a = source[:, max(0, -shift) : 64 - max(0, shift)].astype(float)
+        b = target[:, max(0, shift) : 64 + min(0, shift)].astype(float)
+        errors[shift] = np.abs(a - b).mean()
+    shift = min(errors, key=errors.get)
+    return np.broadcast_to(np.float32([shift, 0]), (*source.shape[:2], 2))
+
+
+def still(source, target):
+    return np.zeros((*source.shape[:2], 2), np.float32)
+
+
+def test_one_painted_frame_comes_out_per_frame(model):
+    painted = list(stylize_frames(pan(3), STYLE, model=model, flow=still, steps=2, **FEW))
+    assert [p.shape for p in painted] == [(48, 64, 3)] * 3 and painted[0].dtype == np.uint8
+
+
+def test_frames_are_read_one_at_a_time(model):
+    asked = []
+
+    def endless():
+        for i in itertools.count():
+            asked.append(i)
+            yield pan(1)[0] if i % 2 else texture(48, 64, seed=i)
+
+    frames = stylize_frames(endless(), STYLE, model=model, flow=still, steps=1, **FEW)
+    assert asked == []
+    next(frames)
+    assert asked == [0]
+    next(frames)
+    assert asked == [0, 1]
+    frames.close()
+
+
+def test_the_report_method_paints_every_frame_on_its_own(model):
+    frames, settings = pan(3), {"temporal_weight": 0.0, "warm_start": False, "steps": 4, "normalize": False, **FEW}
+    together = list(stylize_frames(frames, STYLE, model=model, **settings))
+    alone = [next(stylize_frames([frame], STYLE, model=model, **settings)) for frame in frames]
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_report_method_never_asks_for_flow(model):
+    def flow(source, target):
+        raise AssertionError("asked for flow")
+
+    list(stylize_frames(pan(2), STYLE, model=model, flow=flow, preset="report", steps=1, max_size=None))
+
+
+def test_the_whole_clip_is_steadier_than_its_frames(model):
+    frames, settings = pan(4), {"steps": 15, "tolerance": 0.0, **FEW}
+    held = list(stylize_frames(frames, STYLE, model=model, flow=true_flow, **settings))
+    alone = list(stylize_frames(frames, STYLE, model=model, warm_start=False, temporal_weight=0.0, **settings))
+    errors = [metrics.warping_error(painted, frames, flow=true_flow) for painted in (held, alone)]
+    assert errors[0] < 0.2 * errors[1]
+
+
+def test_a_warm_start_begins_at_the_moved_result(model):
+    seen = []
+    options = StyleOptions(steps=2, tolerance=0.0, temporal_weight=1.0, **FEW)
+    painted = list(paint(pan(2), STYLE, options, model=model, flow=both_ways(true_flow, "fast"), on_step=seen.append))
+    begin = seen[2].image.numpy()[0]
+    np.testing.assert_allclose(begin[:, :60], painted[0].result[0][:, 2:62], atol=1e-2)
+    assert seen[2].terms["temporal"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_what_enters_the_frame_is_not_held_to_anything(model):
+    first = pixels.to_inside(pan(1)[0])
+    second = pixels.to_inside(pan(2)[1])
+    carried = carry(Painted(first, first, 1), second, both_ways(true_flow, "fast"))
+    assert (carried.reliability[:, -1] < 0.1).all()
+    assert (carried.reliability[:, 4:-6] == 1).all()
+
+
+def test_after_a_cut_a_frame_starts_afresh(model):
+    other = texture(48, 64, seed=9, smooth=2.5)
+    settings = {"steps": 3, "tolerance": 0.0, "normalize": False, "flow": still, **FEW}
+    after = list(stylize_frames([pan(1)[0], other], STYLE, model=model, **settings))[1]
+    np.testing.assert_array_equal(after, next(stylize_frames([other], STYLE, model=model, **settings)))
+
+
+def test_a_held_frame_takes_the_earlier_result_and_no_step(model):
+    frame, noise = pan(1)[0], np.random.default_rng(0).integers(-2, 3, (48, 64, 3))
+    again = np.clip(frame.astype(int) + noise, 0, 255).astype(np.uint8)
+    seen = []
+    first, second = stylize_frames([frame, again], STYLE, model=model, steps=3, on_step=seen.append, **FEW)
+    np.testing.assert_array_equal(first, second)
+    assert len(seen) <= 3
+
+
+def test_a_small_moving_thing_is_not_held():
+    frame = pixels.to_inside(pan(1)[0])
+    changed = frame.copy()
+    changed[0, 20:24, 20:24] += 40
+    assert not is_held(changed, frame, StyleOptions().still_threshold)
+
+
+def test_slow_changes_add_up_until_they_are_painted(model):
+    frame = pan(1)[0] // 2
+    fade = [frame + np.uint8(i) for i in range(12)]
+    options = StyleOptions(steps=1, **FEW)
+    painted = list(paint(fade, STYLE, options, model=model, flow=both_ways(still, "fast")))
+    steps = [p.steps for p in painted]
+    assert steps[1] == 0 and sum(s > 0 for s in steps) >= 3
+
+
+def test_a_threshold_of_zero_paints_every_frame(model):
+    frame = pan(1)[0]
+    seen = []
+    list(stylize_frames([frame] * 3, STYLE, model=model, steps=1, still_threshold=0.0, on_step=seen.append, **FEW))
+    assert len(seen) == 3
+
+
+def test_a_clip_taken_up_again_goes_on_as_if_never_stopped(model):
+    frames, options = pan(4), StyleOptions(steps=4, **FEW)
+    flow = both_ways(true_flow, "fast")
+    whole = list(paint(frames, STYLE, options, model=model, flow=flow))
+    rest = list(paint(frames[2:], STYLE, options, model=model, flow=flow, previous=whole[1], first=frames[0]))
+    for a, b in zip(whole[2:], rest, strict=True):
+        np.testing.assert_array_equal(a.result, b.result)
+
+
+def test_frames_of_changing_size_are_refused(model):
+    frames = stylize_frames([pan(1)[0], texture(40, 64)], STYLE, model=model, flow=still, steps=1, **FEW)
+    next(frames)
+    with pytest.raises(ValueError, match="frame 1 is 64x40 pixels, expected 64x48"):
+        next(frames)
+
+
+def test_a_wrong_setting_is_refused_at_the_call():
+    with pytest.raises(TypeError, match="did you mean 'steps'"):
+        stylize_frames([], STYLE, setps=3)
+
+
+@pytest.mark.parametrize(
+    "field", [np.zeros((48, 64)), np.zeros((2, 2, 2)), np.full((48, 64, 2), np.nan)], ids=["shape", "size", "nan"]
+)
+def test_a_flow_of_the_wrong_kind_is_refused(model, field):
+    frames = stylize_frames(pan(2), STYLE, model=model, steps=1, flow=lambda a, b: field, **FEW)
+    next(frames)
+    with pytest.raises(ValueError, match=r"flow returned .* expected finite values of shape \(48, 64, 2\)"):
+        next(frames)
+
+
+def test_no_frames_give_no_frames(model):
+    assert list(stylize_frames([], STYLE, model=model)) == []

@@ -1,0 +1,54 @@
+"""Clips get the warping error they deserve."""
+
+import numpy as np
+import pytest
+from conftest import texture
+
+from styletransfer.metrics import warping_error, warping_errors
+
+SCENE = texture(40, 120, seed=3, smooth=2.5)
+SOURCE = [np.ascontiguousarray(SCENE[:, 2 * i : 2 * i + 64]) for i in range(6)]
+
+
+def flow(source, target):
+    """The source moves left by 2 pixels a frame; frames are known by identity of their first column."""
+    place = {frame[:, 0].tobytes(): i for i, frame in enumerate(SOURCE)}
+    shift = 2 * (place[source[:, 0].tobytes()] - place[target[:, 0].tobytes()])
+    return np.broadcast_to(np.float32([shift, 0]), (*source.shape[:2], 2))
+
+
+def test_a_clip_that_moves_with_its_source_is_perfectly_steady():
+    negative = [255 - frame for frame in SOURCE]
+    assert warping_error(negative, SOURCE, flow=flow) == pytest.approx(0.0, abs=1e-12)
+    assert warping_error(negative, SOURCE, gap=3, flow=flow) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_flicker_of_a_known_size_is_measured_exactly():
+    flicker = [np.full((40, 64, 3), 0.5 + 0.1 * (i % 2)) for i in range(6)]
+    assert warping_error(flicker, SOURCE, flow=flow) == pytest.approx(0.01, rel=1e-5)
+    assert warping_error(flicker, SOURCE, gap=2, flow=flow) == pytest.approx(0.0, abs=1e-10)
+
+
+def test_what_sticks_to_the_screen_is_not_steady():
+    assert warping_error([SOURCE[0]] * 6, SOURCE, flow=flow) > 0.005
+
+
+def test_with_our_own_flow_a_copy_has_a_small_error():
+    assert warping_error(SOURCE, SOURCE) < 0.001 < warping_error([SOURCE[0]] * 6, SOURCE)
+
+
+def test_there_is_an_error_for_every_frame_from_the_gap_on():
+    assert len(list(warping_errors(SOURCE, SOURCE, gap=2, flow=flow))) == 4
+
+
+@pytest.mark.parametrize("result, gap", [(SOURCE[:1], 1), (SOURCE[:3], 3)])
+def test_too_few_frames_are_refused(result, gap):
+    with pytest.raises(ValueError, match="expected more"):
+        warping_error(result, SOURCE[: len(result)], gap=gap, flow=flow)
+
+
+def test_clips_that_do_not_belong_together_are_refused():
+    with pytest.raises(ValueError, match=r"longer|shorter"):
+        warping_error(SOURCE[:3], SOURCE, flow=flow)
+    with pytest.raises(ValueError, match="expected"):
+        warping_error([frame[:20] for frame in SOURCE], SOURCE, flow=flow)
