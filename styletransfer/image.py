@@ -26,11 +26,12 @@ def stylize_image(
     content: PictureLike,
     style: PictureLike,
     *,
+    snapshots: Sequence[int],
     options: StyleOptions | None = None,
     model: keras.Model | None = None,
     on_step: Callable[[Iterate], None] | None = None,
     **settings: Any,
-) -> npt.NDArray[np.uint8]: ...
+) -> tuple[npt.NDArray[np.uint8], dict[int, npt.NDArray[np.uint8]]]: ...
 
 
 @overload
@@ -38,12 +39,12 @@ def stylize_image(
     content: PictureLike,
     style: PictureLike,
     *,
-    snapshots: Sequence[int],
+    snapshots: None = None,
     options: StyleOptions | None = None,
     model: keras.Model | None = None,
     on_step: Callable[[Iterate], None] | None = None,
     **settings: Any,
-) -> tuple[npt.NDArray[np.uint8], dict[int, npt.NDArray[np.uint8]]]: ...
+) -> npt.NDArray[np.uint8]: ...
 
 
 def stylize_image(

@@ -18,6 +18,9 @@ ValueAndGrad = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 MAX_REJECTIONS = 12
 """Consecutive halvings after which a run counts as stuck: the step is 4096 times smaller by then."""
 
+MAX_STRETCH = 4.0
+"""No step of L-BFGS changes any element by more than this many times the largest change of the step before."""
+
 
 class Optimizer(NamedTuple):
     """A method: `init(x, terms)` makes the state of a run that starts at `x`, `step` advances it by one evaluation."""
@@ -102,7 +105,8 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0) -> O
 
     Notes
     -----
-    The step length is 1 from the second step on: for the losses here the scaled inverse Hessian is good
+    The step length is 1 from the second step on, unless that stretches the last step more than `MAX_STRETCH`
+    times: for the losses here the scaled inverse Hessian is good
     enough that a line search costs more evaluations than it saves. A pair with s'y <= 0 would make the
     inverse Hessian indefinite and is skipped.
     """
@@ -121,7 +125,10 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0) -> O
         direction = -inverse_hessian_product(state, gradient)
         # Before any curvature is known the scale of the loss must not matter.
         cautious = tf.math.divide_no_nan(tf.cast(first_change, gradient.dtype), tf.reduce_max(tf.abs(gradient)))
-        length = tf.where(state.pairs > 0, tf.ones_like(cautious), cautious)
+        # A pair of nearly no curvature asks for a step to the horizon; grow towards it instead.
+        reach = MAX_STRETCH * tf.reduce_max(tf.abs(old.trial - old.x))
+        bold = tf.math.divide_no_nan(reach, tf.reduce_max(tf.abs(direction)))
+        length = tf.where(state.pairs > 0, tf.minimum(tf.ones_like(bold), bold), cautious)
         none = tf.zeros([], tf.int32)
         new = Point(old.trial + length * direction, old.trial, terms, gradient, direction, length, none)
         return state._replace(point=_choose(accepted, new, _halved(old)))

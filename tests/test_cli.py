@@ -77,7 +77,8 @@ def test_help_lists_every_field_with_its_text_and_default(command: str, capsys: 
         assert (f"{option(field.name)} " in text.replace(",", " ")) == offered
         assert (" ".join(field.metadata["help"].split()) in text) == offered
     assert f"styletransfer {command}" in text.split("examples:")[1]
-    assert "(default: 0.02)" in text or command == "image"
+    assert f"(default: {StyleOptions().temporal_weight})" in text or command == "image"
+    assert f"(default: {', '.join(StyleOptions().style_layers)})" in text
 
 
 def test_without_options_the_settings_are_the_defaults() -> None:

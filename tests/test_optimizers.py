@@ -9,7 +9,7 @@ import pytest
 import scipy.optimize
 import tensorflow as tf
 
-from styletransfer.optimizers import MAX_REJECTIONS, adam, inverse_hessian_product, lbfgs
+from styletransfer.optimizers import MAX_REJECTIONS, MAX_STRETCH, adam, inverse_hessian_product, lbfgs
 
 # ---------------------------------------------------------------- problems with known minima
 
@@ -60,6 +60,7 @@ PROBLEMS = {
     "rosenbrock 2": Problem(rosenbrock, np.array([-1.2, 1.0])),
     "rosenbrock 5": Problem(rosenbrock, np.array([-1.2, 1.0, -1.2, 1.0, -1.2])),
     "rosenbrock 10": Problem(rosenbrock, np.array([-1.2, 1.0] * 5)),
+    "rosenbrock 10, small first step": Problem(rosenbrock, np.array([-1.2, 1.0] * 5), 0.1),
     "rosenbrock 20, flat start": Problem(rosenbrock, np.zeros(20)),
     "quadratic bowl": Problem(lambda x: tf.reduce_sum((x - 3.0) ** 2), np.zeros(50)),
     "skewed quadratic 2": Problem(skewed_quadratic(2, 100.0), np.zeros(2)),
@@ -166,8 +167,16 @@ def test_every_step_goes_along_the_quasi_newton_direction():
         pairs = pairs_of(states[:count])
         if int(state.point.rejections) or not pairs:
             continue
-        expected = state.point.x.numpy() - dense_inverse_hessian(pairs[-4:]) @ state.point.gradient.numpy()
-        np.testing.assert_allclose(state.point.trial, expected, rtol=1e-7, atol=1e-9)
+        expected = -dense_inverse_hessian(pairs[-4:]) @ state.point.gradient.numpy()
+        np.testing.assert_allclose(state.point.direction, expected, rtol=1e-7, atol=1e-9)
+
+
+def test_no_step_stretches_the_last_one_more_than_the_bound():
+    problem = PROBLEMS["rosenbrock 10, small first step"]
+    states = run(lbfgs(10, problem.first_change), problem.value_and_grad, problem.start, 60)
+    steps = [np.abs(s).max() for s, _ in changes(states)]
+    assert all(now <= 1.0001 * MAX_STRETCH * before for before, now in zip(steps, steps[1:], strict=False))
+    assert max(now / before for before, now in zip(steps, steps[1:], strict=False)) > 2.0  # it is needed
 
 
 def test_a_pair_without_positive_curvature_is_skipped():

@@ -112,9 +112,9 @@ def _value(kinds: tuple[Any, ...], text: str) -> Any:
 
 
 def _shown(default: Any) -> str:
-    """A default as it would be written on the command line."""
+    """A default as a help text shows it."""
     if isinstance(default, bool):
         return "yes" if default else "no"
     if default is None:
         return "none"
-    return ",".join(default) if isinstance(default, tuple) else str(default)
+    return ", ".join(default) if isinstance(default, tuple) else str(default)

@@ -2,14 +2,14 @@
 
 Brox et al. 2004, "High accuracy optical flow estimation based on a theory for warping", with the normalised
 data terms of Zimmer et al. 2011, "Optic flow in harmony", and the median filter between warps of Sun et al.
-2010, "Secrets of optical flow estimation and their principles". What each part bought is in `docs/flow.md`.
+2010, "Secrets of optical flow estimation and their principles". What each part buys is in `docs/flow.md`.
 
 On each level of a pyramid of pictures, a few times over: warp the target by the flow so far, linearise, solve
 the linear system for the flow by Jacobi sweeps with Chebyshev acceleration.
 
 Inside this module pictures are planes `(B, C, H, W)` and flows `(2, B, H, W)`, so that neighbours are slices
-of contiguous rows; the sweeps, the warp and the linearisation are compiled by XLA, which makes one pass over
-memory of each (measured on two CPU cores: sweeps 3.3 times, warps 6 times as fast as op by op).
+of contiguous rows. Each stage of a large level is compiled by XLA, as one pass over memory: on two CPU cores
+sweeps were 3.3 times and warps 6 times as fast as op by op. All in one, XLA fuses too much and is slower.
 """
 
 import functools
@@ -31,32 +31,36 @@ Estimator = Callable[[npt.ArrayLike, npt.ArrayLike], Flow]
 
 
 class Quality(NamedTuple):
-    """How much work an estimate is worth."""
+    """How much work an estimate is worth; what each setting buys is in `docs/flow.md`."""
 
     warps: int  # linearisations per level
     last: int  # linearisations at the finest level, which costs as much as three of all others together
     sweeps: int  # of the linear solver, per linearisation
     grey: bool  # leave the colours out at the finest level
     finest: int  # level at which to stop: 0 is full resolution, 1 is half
+    both: bool  # estimate the way back too where only one way is asked for, to tell what is hidden
 
 
 QUALITIES = {
-    "fast": Quality(warps=5, last=3, sweeps=20, grey=False, finest=1),
-    "balanced": Quality(warps=8, last=3, sweeps=20, grey=True, finest=0),
-    "best": Quality(warps=12, last=10, sweeps=40, grey=False, finest=0),
+    "fast": Quality(warps=5, last=3, sweeps=20, grey=False, finest=1, both=False),
+    "balanced": Quality(warps=8, last=4, sweeps=20, grey=True, finest=0, both=False),
+    "best": Quality(warps=12, last=10, sweeps=40, grey=False, finest=0, both=True),
 }
 
 SMOOTHNESS = 0.4  # weight of the smoothness term against the data terms
 GRADIENT = 1.0  # weight of gradient constancy against brightness constancy
 TEXTURE = 1e-3  # squared gradient below which a data term says little (Zimmer's zeta^2)
 DATA_EPSILON = 1e-3  # squared residual, in pixels, below which the data penalty is quadratic
+CONVEX, FORGETFUL = 0.5, 0.7  # powers of the squared residual in the data weight, for the first and last warps
+KNEE = 2.0**-5  # squared residual, in pixels, at which both weigh the same
+HIDDEN = 0.1  # weight of the data at pixels that the target seems to hide
 SMOOTH_EPSILON = 1e-3  # the same for the differences of the flow
 EDGE = 6.0  # how fast the smoothness falls at edges of the picture
 SPECTRAL_RADIUS = 0.98  # assumed of the Jacobi sweep, for Chebyshev's weights
 COARSEST = 16  # pixels along the shorter side, at least, where the pyramid ends
 
 LARGE = 60_000
-"""Pixels from which a level is compiled by XLA: 0.3 s per stage and size to compile, then 2 to 6 times as fast."""
+"""Pixels from which a level is compiled by XLA: a few seconds once per size, too long a wait for small levels."""
 
 
 def estimate_flow(source: npt.ArrayLike, target: npt.ArrayLike, *, quality: str = "balanced") -> Flow:
@@ -78,6 +82,8 @@ def estimate_flow(source: npt.ArrayLike, target: npt.ArrayLike, *, quality: str 
         If a picture is none, the shapes differ, or `quality` is unknown.
     """
     first, second = _checked(source, target, quality)
+    if QUALITIES[quality].both:
+        return estimate_flow_pair(source, target, quality=quality)[0]
     return _to_flow(_estimate(first, second, quality)[:, 0])
 
 
@@ -243,13 +249,20 @@ def _resize_flow(flow: tf.Tensor, shape: tuple[int, int]) -> tf.Tensor:
 
 
 def _refine(source: tf.Tensor, target: tf.Tensor, flow: tf.Tensor, warps: tf.Tensor, sweeps: tf.Tensor) -> tf.Tensor:
-    """A few steps of Gauss-Newton with reweighted least squares, at one level."""
+    """A few steps of Gauss-Newton with reweighted least squares, at one level.
+
+    The first half of them takes the convex penalty and every pixel, to get near from anywhere; the second
+    forgets outliers and what is hidden (graduated non-convexity, Sun et al. 2010).
+    """
 
     def step(k: tf.Tensor, flow: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         flow = _median(flow)
         warped, visible = _warped(target, flow)
+        settled = 2 * k >= warps
+        visible *= tf.where(settled, _agreement(flow), 1.0)
         gradient = _gradient((source + warped) / 2)  # of both pictures: half the error of either alone
-        data = _data_term(gradient, warped - source, visible)
+        power = tf.where(settled, FORGETFUL, CONVEX)
+        data = _data_term(gradient, warped - source, visible, power)
         solved = _solve(flow, data, _smoothness(flow, source), sweeps)
         return k + 1, tf.ensure_shape(solved, flow.shape)
 
@@ -305,6 +318,24 @@ def _warped(target: tf.Tensor, flow: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 @_stage
+def _agreement(flow: tf.Tensor) -> tf.Tensor:
+    """How much the data may say at each pixel: little where the way there and back does not lead home.
+
+    A pixel hidden in the target has no match, and would take the motion of what covers it. The test is that
+    of `occlusion.disocclusion`; it needs both directions in the batch, and is 1 everywhere for one alone.
+    """
+    interleaved = tf.transpose(flow, (1, 2, 3, 0))
+    last_x, last_y = last_pixel(interleaved)
+    x, y = positions(interleaved)
+    x, y = tf.clip_by_value(x, 0.0, last_x), tf.clip_by_value(y, 0.0, last_y)
+    back = bilinear(tf.reverse(interleaved, [0]), x, y)
+    gap = tf.reduce_sum((back + interleaved) ** 2, -1)
+    agree = gap <= 0.01 * tf.reduce_sum(back**2 + interleaved**2, -1) + 0.5
+    both = tf.shape(flow)[1] == 2
+    return tf.where(agree | ~both, 1.0, HIDDEN)
+
+
+@_stage
 def _gradient(planes: tf.Tensor) -> tf.Tensor:
     """Derivatives to the right and down, stacked in front: five taps, fourth order."""
     padded = _padded(planes, 2)
@@ -314,17 +345,17 @@ def _gradient(planes: tf.Tensor) -> tf.Tensor:
 
 
 @_stage
-def _data_term(gradient: tf.Tensor, change: tf.Tensor, visible: tf.Tensor) -> list[tf.Tensor]:
+def _data_term(gradient: tf.Tensor, change: tf.Tensor, visible: tf.Tensor, power: tf.Tensor) -> list[tf.Tensor]:
     """The normal equations of the data: a11, a12, a22, b1, b2, each (B, H, W), for the step of the flow.
 
     Each constraint p u + q v + t = 0 (constancy of a channel, or of a derivative of it) is divided by
-    the length of its gradient, so that it measures pixels (Zimmer et al. 2011, eq. 15), and weighted by the
-    derivative of the penalty sqrt(s^2 + epsilon).
+    the length of its gradient, so that its residual s is in pixels (Zimmer et al. 2011), and weighted by
+    (s^2 + epsilon)^-power: at 1/2 the convex penalty of Brox et al., above it one that forgets outliers.
     """
 
     def constraint(p: tf.Tensor, q: tf.Tensor, t: tf.Tensor, importance: float) -> list[tf.Tensor]:
         scale = 1.0 / (p * p + q * q + TEXTURE)
-        weight = importance * scale * tf.math.rsqrt(t * t * scale + DATA_EPSILON)
+        weight = importance * scale * KNEE ** (power - CONVEX) * (t * t * scale + DATA_EPSILON) ** -power
         return [weight * product for product in (p * p, p * q, q * q, -p * t, -q * t)]
 
     across, down = gradient[0], gradient[1]

@@ -11,10 +11,11 @@ from scipy.ndimage import uniform_filter
 
 from .. import pixels
 from ..image import PictureLike, load_picture, prepare, start_picture
+from ..motion.filling import borrow
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import reliability
 from ..motion.scenes import is_cut
-from ..motion.warping import spline_warp, warp
+from ..motion.warping import inside, spline_warp, warp
 from ..options import StyleOptions, resolve
 from ..solver import Iterate, Solver
 
@@ -171,19 +172,24 @@ def both_ways(flow: FlowLike, quality: str) -> FlowPair:
 class Carried(NamedTuple):
     """An earlier result as the present frame would show it."""
 
-    result: Array  # (1, H, W, 3); mirrored at the border where it comes from outside the frame
+    result: Array  # (1, H, W, 3)
     reliability: Array  # (H, W)
 
 
 def carry(previous: Painted, content: Array, flow: FlowPair) -> Carried | None:
     """The previous result moved to where its objects are now, or None after a cut.
 
-    Pixels that come out of hiding get what the flow finds there and reliability 0: it is painted, if
-    wrongly placed, and a better start than the bare frame, which stays bare for many frames.
+    Pixels that come out of hiding get what the flow finds there, and those that enter the frame borrow paint
+    from where it looked alike; both have reliability 0. It is wrongly placed, but painted, and so a better start
+    than the bare frame, which stays bare for many frames.
     """
     here, there = pixels.to_outside(content), pixels.to_outside(previous.source)
     back, forth = flow(here, there)
     reliable = reliability(back, forth)
     if is_cut(content[0], warp(previous.source[0], back)):
         return None
-    return Carried(spline_warp(previous.result[0], back)[np.newaxis], reliable)
+    moved, missing = spline_warp(previous.result[0], back), ~inside(back)
+    if missing.any():
+        borrowed = borrow(previous.result[0], previous.source[0], content[0], missing)
+        moved = np.where(missing[..., np.newaxis], borrowed, moved)
+    return Carried(moved[np.newaxis], reliable)
