@@ -20,6 +20,12 @@ VIDEO_ONLY = ("temporal_weight", "warm_start", "flow_quality", "still_threshold"
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
+    # What paints best with the weights that need no download: their deepest layers hold edges, not things.
+    "offline": {
+        "weights": "hed",
+        "content_layers": ("block4_conv2",),
+        "style_layers": ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1"),
+    },
     # The numbers of the report: its losses on the raw Keras network, every frame on its own, 50 iterations.
     "report": {
         "content_layers": ("block5_conv2",),
@@ -62,7 +68,7 @@ class StyleOptions:
 
     preset: str = _setting(
         "default",
-        "the set of values to start from; 'report' is the method of the original report, exactly",
+        "the set of values to start from; 'offline' needs no download, 'report' is the original report's method",
         choices=tuple(PRESETS),
     )
     max_size: int | None = _setting(

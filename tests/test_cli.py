@@ -170,7 +170,7 @@ REFUSED = {
     "text for a number": ([*VIDEO, "--steps", "many"], "steps='many': expected a whole number of at least 1"),
     "no steps": ([*IMAGE, "--steps", "0"], "steps=0: expected a whole number of at least 1"),
     "unknown choice": ([*VIDEO, "--pooling", "mean"], "pooling='mean': expected one of 'avg', 'max'"),
-    "unknown preset": ([*VIDEO, "--preset", "best"], "preset='best': expected one of 'default', 'report'"),
+    "unknown preset": ([*VIDEO, "--preset", "best"], "preset='best': expected one of 'default'"),
     "unknown layer": ([*VIDEO, "--content-layers", "block9_conv1"], "'block9_conv1' is not in VGG19: expected one of"),
     "missing weights": ([*IMAGE, "--weights", "no.h5"], "no.h5"),
     "wrong time": ([*VIDEO, "--start", "soon"], "soon"),

@@ -11,6 +11,7 @@ import pytest
 from styletransfer import features
 from styletransfer.app import cli, demo
 from styletransfer.app.sheet import GAP, LABEL, contact_sheet, grid, labelled
+from styletransfer.options import PRESETS, StyleOptions
 from styletransfer.video.media import read_image, read_video
 
 TOY: dict[str, Any] = {"frames": 2, "shape": (32, 48), "steps": 1, "precision": "float32", "progress": False}
@@ -70,17 +71,18 @@ def test_without_a_network_the_demo_says_so_and_paints_with_the_offline_weights(
         (
             ("imagenet", "hed"),
             {},
-            {"weights": "imagenet", "content_layers": ("block5_conv2",), "steps": demo.OWN["steps"]},
+            {"weights": "imagenet", **demo.OWN},
         ),
-        (("hed",), {}, {"weights": "hed", "content_layers": ("block4_conv2",), "steps": demo.OWN["steps"]}),
-        (("imagenet", "hed"), {"weights": "hed"}, {"weights": "hed", "content_layers": ("block4_conv2",)}),
+        (("hed",), {}, {"weights": "hed", **demo.OFFLINE}),
+        (("imagenet", "hed"), {"weights": "hed"}, {"weights": "hed", **demo.OFFLINE}),
         (
             ("hed",),
             {"content_layers": ("block3_conv2",), "steps": 7},
             {"content_layers": ("block3_conv2",), "steps": 7},
         ),
-        (("hed",), {"preset": "report"}, {"weights": "hed", "content_layers": ("block5_conv2",), "steps": 50}),
-        (("my.h5", "hed"), {"weights": "my.h5"}, {"weights": "my.h5", "content_layers": ("block5_conv2",)}),
+        (("hed",), {"preset": "report"}, PRESETS["report"] | {"weights": "hed"}),
+        (("hed",), {"preset": "offline"}, PRESETS["offline"] | {"steps": StyleOptions().steps}),
+        (("my.h5", "hed"), {"weights": "my.h5"}, {"weights": "my.h5", **demo.OWN}),
     ],
 )
 def test_what_the_user_does_not_say_the_demo_chooses(

@@ -175,8 +175,8 @@ def test_no_step_stretches_the_last_one_more_than_the_bound():
     problem = PROBLEMS["rosenbrock 10, small first step"]
     states = run(lbfgs(10, problem.first_change), problem.value_and_grad, problem.start, 60)
     steps = [np.abs(s).max() for s, _ in changes(states)]
-    assert all(now <= 1.0001 * MAX_STRETCH * before for before, now in zip(steps, steps[1:], strict=False))
-    assert max(now / before for before, now in zip(steps, steps[1:], strict=False)) > 2.0  # it is needed
+    assert all(now <= 1.0001 * MAX_STRETCH * before for before, now in itertools.pairwise(steps))
+    assert max(now / before for before, now in itertools.pairwise(steps)) > 2.0  # it is needed
 
 
 def test_a_pair_without_positive_curvature_is_skipped():

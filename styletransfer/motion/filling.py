@@ -1,4 +1,4 @@
-"""Paint for the pixels that no flow reaches: what enters at the border of the frame."""
+"""Paint for the pixels that no flow reaches: what comes out of hiding or enters at the border."""
 
 import math
 
@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy.ndimage import uniform_filter
 
 Array = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 CANDIDATES = 32
 REACH = 0.25
@@ -15,41 +16,46 @@ WINDOW = 0.12
 """The window over which sources are compared, in longer sides: smaller ones make a mosaic of the painting."""
 
 
-def borrow(painted: Array, earlier: Array, frame: Array, missing: npt.NDArray[np.bool_]) -> Array:
-    """What `painted` has where `earlier` looks most like `frame` does at the missing pixels.
+def borrow(moved: Array, seen: Array, painted: Array, earlier: Array, frame: Array, missing: Mask) -> Array:
+    """`moved`, with better paint at the missing pixels: from where `earlier` looks most like `frame` does there.
 
     Every missing pixel takes the paint that lies at one of a few displacements from it, the one at which the
-    earlier frame differs least from the present one in a window around it. So grass is filled from painted
-    grass, in whole strokes, and the optimisation only has to fit them in. Mirroring the border instead draws
-    kaleidoscopes, repeating it draws streaks, and the bare frame stays bare for many frames (all tried, see
-    `docs/defaults.md`).
+    earlier frame differs least from the present one in a window around it; the flow's own answer stays where it
+    is the best. So grass is filled from painted grass, in whole strokes, and the optimisation only has to fit
+    them in. Mirroring the border instead draws kaleidoscopes, repeating it draws streaks, and the bare frame
+    stays bare for many frames (all tried, see `docs/defaults.md`).
 
     Parameters
     ----------
+    moved, seen
+        `(H, W, 3)`, the earlier result and the earlier frame, both moved along the flow.
     painted, earlier
-        `(H, W, 3)`, the earlier frame's result, and the earlier frame itself.
+        `(H, W, 3)`, the same two where they were.
     frame
         `(H, W, 3)`, the present frame.
     missing
-        `(H, W)`.
+        `(H, W)`, where the flow is not to be trusted.
 
     Returns
     -------
     float32 (H, W, 3)
-        Paint at the missing pixels, 0 elsewhere.
     """
     height, width = missing.shape
     window = max(3, round(WINDOW * max(height, width)))
-    least = np.full((height, width), np.inf, np.float32)
-    filled = np.zeros_like(painted)
+    filled = moved.copy()
+    least = _difference(frame, seen, window)
     for dy, dx in _displacements(height, width):
         here, there = _overlap(height, width, dy, dx)
-        difference = np.square(frame[here] - earlier[there]).sum(axis=-1)
-        difference = uniform_filter(difference, window, mode="nearest")
+        difference = _difference(frame[here], earlier[there], window)
         better = missing[here] & (difference < least[here])
         least[here][better] = difference[better]
         filled[here][better] = painted[there][better]
     return filled
+
+
+def _difference(a: Array, b: Array, window: int) -> Array:
+    """Squared difference of two pictures, averaged over windows: `(H, W)`."""
+    return uniform_filter(np.square(a - b).sum(axis=-1), window, mode="nearest")
 
 
 def _displacements(height: int, width: int) -> list[tuple[int, int]]:

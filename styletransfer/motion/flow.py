@@ -47,20 +47,19 @@ QUALITIES = {
     "best": Quality(warps=12, last=10, sweeps=40, grey=False, finest=0, both=True),
 }
 
-SMOOTHNESS = 0.4  # weight of the smoothness term against the data terms
+SMOOTHNESS = 0.05  # weight of the smoothness term against the data terms
 GRADIENT = 1.0  # weight of gradient constancy against brightness constancy
 TEXTURE = 1e-3  # squared gradient below which a data term says little (Zimmer's zeta^2)
-DATA_EPSILON = 1e-3  # squared residual, in pixels, below which the data penalty is quadratic
+SMALL_RESIDUAL = 1e-2  # squared residual, in pixels, below which the data penalty is quadratic: noise
 CONVEX, FORGETFUL = 0.5, 0.7  # powers of the squared residual in the data weight, for the first and last warps
-KNEE = 2.0**-5  # squared residual, in pixels, at which both weigh the same
 HIDDEN = 0.1  # weight of the data at pixels that the target seems to hide
-SMOOTH_EPSILON = 1e-3  # the same for the differences of the flow
+SMOOTH_EPSILON = 1e-3  # squared step of the flow from pixel to pixel below which its penalty is quadratic
 EDGE = 6.0  # how fast the smoothness falls at edges of the picture
 SPECTRAL_RADIUS = 0.98  # assumed of the Jacobi sweep, for Chebyshev's weights
-COARSEST = 16  # pixels along the shorter side, at least, where the pyramid ends
+COARSEST = 10  # pixels along the shorter side, at least, where the pyramid ends
 
-LARGE = 60_000
-"""Pixels from which a level is compiled by XLA: a few seconds once per size, too long a wait for small levels."""
+LARGE = 20_000
+"""Pixels from which a level is compiled by XLA: 2 s a level, once per size, so not worth it for small ones."""
 
 
 def estimate_flow(source: npt.ArrayLike, target: npt.ArrayLike, *, quality: str = "balanced") -> Flow:
@@ -350,12 +349,12 @@ def _data_term(gradient: tf.Tensor, change: tf.Tensor, visible: tf.Tensor, power
 
     Each constraint p u + q v + t = 0 (constancy of a channel, or of a derivative of it) is divided by
     the length of its gradient, so that its residual s is in pixels (Zimmer et al. 2011), and weighted by
-    (s^2 + epsilon)^-power: at 1/2 the convex penalty of Brox et al., above it one that forgets outliers.
+    (1 + s^2 / epsilon)^-power: at 1/2 the convex penalty of Brox et al., above it one that forgets outliers.
     """
 
     def constraint(p: tf.Tensor, q: tf.Tensor, t: tf.Tensor, importance: float) -> list[tf.Tensor]:
         scale = 1.0 / (p * p + q * q + TEXTURE)
-        weight = importance * scale * KNEE ** (power - CONVEX) * (t * t * scale + DATA_EPSILON) ** -power
+        weight = importance * scale * (1.0 + t * t * scale / SMALL_RESIDUAL) ** -power
         return [weight * product for product in (p * p, p * q, q * q, -p * t, -q * t)]
 
     across, down = gradient[0], gradient[1]

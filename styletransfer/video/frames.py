@@ -15,7 +15,7 @@ from ..motion.filling import borrow
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import reliability
 from ..motion.scenes import is_cut
-from ..motion.warping import inside, spline_warp, warp
+from ..motion.warping import spline_warp, warp
 from ..options import StyleOptions, resolve
 from ..solver import Iterate, Solver
 
@@ -179,17 +179,18 @@ class Carried(NamedTuple):
 def carry(previous: Painted, content: Array, flow: FlowPair) -> Carried | None:
     """The previous result moved to where its objects are now, or None after a cut.
 
-    Pixels that come out of hiding get what the flow finds there, and those that enter the frame borrow paint
-    from where it looked alike; both have reliability 0. It is wrongly placed, but painted, and so a better start
-    than the bare frame, which stays bare for many frames.
+    Pixels that come out of hiding or enter the frame borrow paint from where it looked alike, at reliability 0:
+    it may be wrongly placed, but it is painted, and so a better start than the bare frame, which stays bare for
+    many frames.
     """
-    here, there = pixels.to_outside(content), pixels.to_outside(previous.source)
-    back, forth = flow(here, there)
-    reliable = reliability(back, forth)
-    if is_cut(content[0], warp(previous.source[0], back)):
+    source, result = previous.source[0], previous.result[0]
+    back, forth = flow(pixels.to_outside(content), pixels.to_outside(source))
+    if is_cut(content[0], warp(source, back)):
         return None
-    moved, missing = spline_warp(previous.result[0], back), ~inside(back)
+    reliable = reliability(back, forth)
+    moved = spline_warp(result, back)
+    missing = reliable < 0.5
     if missing.any():
-        borrowed = borrow(previous.result[0], previous.source[0], content[0], missing)
-        moved = np.where(missing[..., np.newaxis], borrowed, moved)
+        # Beyond the border the flow has no answer: there it looks like nothing in the frame.
+        moved = borrow(moved, warp(source, back, border=-1000.0), result, source, content[0], missing)
     return Carried(moved[np.newaxis], reliable)
