@@ -44,7 +44,7 @@ class Quality(NamedTuple):
 QUALITIES = {
     "fast": Quality(warps=5, last=3, sweeps=20, grey=False, finest=1, both=False),
     "balanced": Quality(warps=8, last=4, sweeps=20, grey=True, finest=0, both=False),
-    "best": Quality(warps=12, last=10, sweeps=40, grey=False, finest=0, both=True),
+    "best": Quality(warps=10, last=6, sweeps=30, grey=False, finest=0, both=True),
 }
 
 SMOOTHNESS = 0.05  # weight of the smoothness term against the data terms
