@@ -171,7 +171,7 @@ REFUSED = {
     "no steps": ([*IMAGE, "--steps", "0"], "steps=0: expected a whole number of at least 1"),
     "unknown choice": ([*VIDEO, "--pooling", "mean"], "pooling='mean': expected one of 'avg', 'max'"),
     "unknown preset": ([*VIDEO, "--preset", "best"], "preset='best': expected one of 'default'"),
-    "unknown layer": ([*VIDEO, "--content-layers", "block9_conv1"], "'block9_conv1' is not in VGG19: expected one of"),
+    "unknown layer": ([*IMAGE, "--content-layers", "block9_conv1"], "'block9_conv1' is not in VGG19: expected one of"),
     "missing weights": ([*IMAGE, "--weights", "no.h5"], "no.h5"),
     "wrong time": ([*VIDEO, "--start", "soon"], "soon"),
     "start after the end": ([*VIDEO, "--start", "2", "--end", "1"], "start"),
@@ -294,6 +294,19 @@ def test_warnings_are_said_in_one_line_and_the_log_is_left_as_it_was(
     assert cli.main(["-q", *IMAGE]) == 0
     assert capsys.readouterr().err == "styletransfer: warning: clip.mp4 is cut off\n"
     assert (cli.log.level, cli.log.propagate, list(cli.log.handlers)) == state
+
+
+def test_a_truncated_clip_is_painted_as_far_as_it_goes_and_the_user_is_told_once(
+    desk: pathlib.Path, quick: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (12, 32, 48, 3), np.uint8)
+    whole = write_video("clip.mkv", noise, fps=10).read_bytes()
+    pathlib.Path("cut.mkv").write_bytes(whole[: len(whole) // 2])
+    assert cli.main(["video", "cut.mkv", "style.png", "-o", "out.mp4", *quick, *ALONE, "--steps", "1", "-q"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("styletransfer: warning: cut.mkv is damaged or cut off")
+    assert 1 < read_video("out.mp4").length < 12
 
 
 # --- what is written ---

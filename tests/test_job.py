@@ -112,7 +112,7 @@ def test_a_job_that_was_stopped_gives_the_same_frames(model, tmp_path, frame):
     with pytest.raises(KeyboardInterrupt):
         stylize_video(MOVING, STYLE, tmp_path / "again", model=model, on_step=stopped_at(frame), **settings)
     assert not (tmp_path / "again").exists()
-    assert len(list((job_folder(tmp_path / "again") / "frames").iterdir())) == frame
+    assert len(list((job_folder(tmp_path / "again") / "frames").glob("*.png"))) == frame
     seen = []
     stylize_video(MOVING, STYLE, tmp_path / "again", model=model, on_step=seen.append, **settings)
     assert len(seen) == 2 * (5 - frame)
@@ -181,6 +181,14 @@ def test_wrong_files_are_refused_and_nothing_is_written(model, clip, tmp_path, s
     with pytest.raises(kind, match=words):
         stylize_video(tmp_path / source, STYLE, tmp_path / target, model=model, **FEW)
     assert names(tmp_path) == ["clip.mp4"]
+
+
+def test_what_fails_before_the_first_frame_leaves_nothing(model, clip, tmp_path):
+    with pytest.raises(ValueError, match="block9"):
+        stylize_video(clip, STYLE, tmp_path / "out.mp4", model=model, content_layers=("block9",), progress=False)
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.h5"):
+        stylize_video(clip, STYLE, tmp_path / "out.mp4", weights="nowhere.h5", progress=False)
+    assert names(tmp_path) == []
 
 
 def test_the_bar_knows_the_length_and_shows_the_loss(model, capsys, tmp_path):

@@ -25,15 +25,21 @@ class _Voice(logging.Handler):
 
 @contextmanager
 def speaking() -> Iterator[logging.Handler]:
-    """What the library logs, and what it warns of, is said on stderr."""
-    voice, level, propagate = _Voice(), log.level, log.propagate
+    """What the library logs, and what it warns of (once each), is said on stderr."""
+    voice, level, propagate, said = _Voice(), log.level, log.propagate, set[str]()
+
+    def warn(message: Warning | str, *where: object) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            log.warning("%s", message)
+
     log.addHandler(voice)
     log.setLevel(logging.INFO)
     log.propagate = False
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("default", UserWarning)  # each once
-            warnings.showwarning = lambda message, *where: log.warning("%s", message)
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = warn  # type: ignore[assignment]
             yield voice
     finally:
         log.removeHandler(voice)

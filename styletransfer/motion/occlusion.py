@@ -44,7 +44,7 @@ def reliability(
     soft : bool
         Smooth the map with a Gaussian, as Ruder et al. do; else it is 0 or 1.
     boundaries : bool
-        Distrust motion boundaries (eq. 7).
+        Distrust motion boundaries (eq. 6).
     sigma : float
         Of the Gaussian, in pixels.
 
@@ -69,7 +69,7 @@ def reliability(
 
 
 def disocclusion(flow_ab: npt.ArrayLike, flow_ba: npt.ArrayLike) -> Mask:
-    """Pixels of a that b does not show: going there and back does not lead home (Ruder et al. 2016, eq. 6).
+    """Pixels of a that b does not show: going there and back does not lead home (Ruder et al. 2016, eq. 5).
 
     With w^ = flow_ab and w~(x) = flow_ba(x + w^(x)), where |w~ + w^|^2 > 0.01 (|w~|^2 + |w^|^2) + 0.5.
     """
@@ -83,7 +83,7 @@ def disocclusion(flow_ab: npt.ArrayLike, flow_ba: npt.ArrayLike) -> Mask:
 
 
 def motion_boundary(flow: npt.ArrayLike) -> Mask:
-    """Where the flow changes abruptly: |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002 (Ruder et al. 2016, eq. 7).
+    """Where the flow changes abruptly: |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002 (Ruder et al. 2016, eq. 6).
 
     The flow of a boundary is smeared over both sides; central differences, the edge repeated.
     """

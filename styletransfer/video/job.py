@@ -111,8 +111,6 @@ def stylize_video(
     done, previous = _take_up(folder, manifest) if resume else (0, None)
     if not done:
         shutil.rmtree(folder, ignore_errors=True)
-        (folder / "frames").mkdir(parents=True)
-        _write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
 
     bar = tqdm(total=clip.length, initial=done, unit="frame", disable=not progress, smoothing=0.1)
     frames = iter(clip.frames)
@@ -123,6 +121,8 @@ def stylize_video(
             rest, style, options, model=model, flow=both, on_step=_told(bar, on_step), previous=previous, first=first
         )
         for number, painted in enumerate(painting, done + 1):
+            if number == 1:  # not earlier: a job that fails at the door leaves no folder
+                _begin(folder, manifest)
             _keep(folder, number, painted)
             if preview is not None:
                 write_image(preview, pixels.to_outside(painted.result))
@@ -162,6 +162,11 @@ def _told(bar: Any, on_step: Callable[[Iterate], None] | None) -> Callable[[Iter
 
 
 # ---------------------------------------------------------------- the folder
+
+
+def _begin(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
+    (folder / "frames").mkdir(parents=True)
+    _write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
 
 
 def _keep(folder: pathlib.Path, number: int, painted: Painted) -> None:
