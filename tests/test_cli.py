@@ -172,6 +172,10 @@ REFUSED = {
     "unknown choice": ([*VIDEO, "--pooling", "mean"], "pooling='mean': expected one of 'avg', 'max'"),
     "unknown preset": ([*VIDEO, "--preset", "best"], "preset='best': expected one of 'default'"),
     "unknown layer": ([*IMAGE, "--content-layers", "block9_conv1"], "'block9_conv1' is not in VGG19: expected one of"),
+    "unknown layer for a video": (
+        [*VIDEO, "--content-layers", "block9_conv1"],
+        "'block9_conv1' is not in VGG19: expected one of",
+    ),
     "missing weights": ([*IMAGE, "--weights", "no.h5"], "no.h5"),
     "wrong time": ([*VIDEO, "--start", "soon"], "soon"),
     "start after the end": ([*VIDEO, "--start", "2", "--end", "1"], "start"),
