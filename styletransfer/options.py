@@ -76,14 +76,14 @@ class StyleOptions:
     )
     steps: int = _setting(100, "upper bound on evaluations of the network per picture or frame", low=1)
     tolerance: float = _setting(
-        0.002,
+        0.004,
         "stop a frame when an evaluation improves its loss by less than this share; 0 never does",
         low=0.0,
     )
     content_weight: float = _setting(0.05, "weight of the content loss: keep the scene", low=0.0)
     style_weight: float = _setting(1.0, "weight of the style loss: take over strokes and colours", low=0.0)
     temporal_weight: float = _setting(
-        3e-4, "weight of the temporal loss: hold each frame to the one before it", low=0.0
+        5e-3, "weight of the temporal loss: hold each frame to the one before it", low=0.0
     )
     tv_weight: float = _setting(0.0, "weight of the total variation: smooth out fine noise", low=0.0)
     content_layers: tuple[str, ...] = _setting(

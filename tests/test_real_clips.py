@@ -25,7 +25,7 @@ def check(source, target, **settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("clip, style", itertools.product(CLIPS, STYLES))
+@pytest.mark.parametrize("clip, style", list(itertools.product(CLIPS, STYLES)))
 def test_every_clip_is_painted_in_every_style(model, data, tmp_path, clip, style):
     source = data / "clips" / clip
     target = stylize_video(
