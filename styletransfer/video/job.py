@@ -29,14 +29,13 @@ from tqdm.auto import tqdm
 from .. import __version__, pixels
 from ..image import PictureLike
 from ..options import StyleOptions, resolve
-from ..pictures import read_image, write_image
+from ..pictures import read_image, replacing, write_image
 from ..solver import Iterate
 from .frames import FlowLike, Painted, both_ways, paint
-from .media import check_not_source, check_target, read_video, write_video
+from .media import PICTURE_RATE, check_not_source, check_target, read_video, write_video
 
 log = logging.getLogger(__name__)
 
-DEFAULT_FPS = 25.0
 FINGERPRINT_BYTES = 1 << 20
 
 
@@ -147,7 +146,7 @@ def _open_clip(source: Any, target: pathlib.Path, options: StyleOptions) -> Clip
         raise ValueError("start and end select from a file, and source is a sequence of arrays: pass a slice of it")
     if not len(source):
         raise ValueError("source has no frames: expected at least one")
-    return Clip(source, options.fps or DEFAULT_FPS, len(source), {})
+    return Clip(source, options.fps or PICTURE_RATE, len(source), {})
 
 
 def _told(bar: Any, on_step: Callable[[Iterate], None] | None) -> Callable[[Iterate], None]:
@@ -166,15 +165,15 @@ def _told(bar: Any, on_step: Callable[[Iterate], None] | None) -> Callable[[Iter
 
 def _begin(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
     (folder / "frames").mkdir(parents=True)
-    _write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1).encode())
+    with replacing(folder / "manifest.json") as part:
+        part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
 def _keep(folder: pathlib.Path, number: int, painted: Painted) -> None:
     """A finished frame, then the state: a job killed between the two paints that frame again, alike."""
     write_image(_frame_file(folder, number), pixels.to_outside(painted.result))
-    partial = folder / "state.partial.npz"
-    np.savez(partial, number=number, source=painted.source, result=painted.result)
-    os.replace(partial, folder / "state.npz")
+    with replacing(folder / "state.npz") as part:
+        np.savez(part, number=number, source=painted.source, result=painted.result)
 
 
 def _frame_file(folder: pathlib.Path, number: int) -> pathlib.Path:
@@ -255,9 +254,3 @@ def _fingerprint(data: Any) -> str:
     else:
         return str(data)
     return f"{path.name} {digest.hexdigest()[:16]}"
-
-
-def _write_atomically(path: pathlib.Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
