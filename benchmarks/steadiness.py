@@ -2,10 +2,11 @@
 
     python benchmarks/steadiness.py CLIP STYLE --weights VGG19.weights.h5 --start 100 --end 124 --max-size 416
 
-Every method paints the same frames in the same run. The warping error is measured with OpenCV's DIS flow of the
-source (extra `opencv`), which none of the methods uses; the style loss is measured on the finished 8-bit frames with
-the same normalised network for all. What a method painted is kept in the folder `--out`, so that a run that was
-stopped goes on with the next method, and so that it can be looked at.
+Every method paints the same frames in the same run. The warping error is measured twice, with OpenCV's DIS flow of
+the source (extra `opencv`) and with the built-in one: a judge's own errors count against every method that carries
+its paint by another flow, so read each number beside the flow that carried. The style loss is measured on the
+finished 8-bit frames with the same normalised network for all. What a method painted is kept in the folder `--out`,
+so that a run that was stopped goes on with the next method, and so that it can be looked at.
 """
 
 import argparse
@@ -21,10 +22,13 @@ from styletransfer.image import prepare
 from styletransfer.losses import style_loss
 from styletransfer.motion.flow import named_flow
 from styletransfer.options import StyleOptions
-from styletransfer.video.frames import both_ways, paint
+from styletransfer.video.frames import FlowPair, both_ways, paint
+
+JUDGES = {"DIS": "dis", "built-in flow": "builtin"}
 
 METHODS = {
     "default": {},
+    "default, DIS carries": {"flow": "dis"},
     # The report's method, every frame on its own and started from the frame, with today's loss.
     "each frame alone, 60": {
         "temporal_weight": 0.0,
@@ -47,14 +51,16 @@ def main() -> None:
     frames, style = list(video), read_image(arguments.style)
     reference = Reference(frames, style, StyleOptions(**settings), model)
     print(f"{len(frames)} frames of {video.shape[1]}x{video.shape[0]}, {arguments.source}, {arguments.style}\n")
-    print("| method | warping error, gap 1 | gap 10 | style loss | evaluations per frame | s per frame |")
-    print("|---|---:|---:|---:|---:|---:|")
-    floor = [f"{metrics.warping_error(frames, frames, gap=gap, flow=dis()):.6f}" for gap in reference.gaps]
-    print(f"| the source itself | {' | '.join(floor)} | | | |")
+    columns = [f"warping error by {judge}, gap {gap}" for judge in JUDGES for gap in reference.gaps]
+    columns += ["style loss", "evaluations per frame", "s per frame"]
+    print(f"| method | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
+    print(f"| the source itself | {' | '.join(reference.warping_errors(frames))} | | | |")
     for name in arguments.methods.split(";"):
         folder = arguments.out / name.replace(" ", "_").replace(",", "")
         if not (folder / "run.json").exists():
-            run(folder, frames, style, StyleOptions(**settings | METHODS[name]), model)
+            own = dict(METHODS[name])
+            flow = both_ways(own.pop("flow", None), "balanced")
+            run(folder, frames, style, StyleOptions(**settings | own), model, flow)
         print(row(name, folder, reference), flush=True)
 
 
@@ -80,6 +86,14 @@ class Reference:
         self.gaps = [gap for gap in (1, 10) if gap < len(frames)]
         self.solver, self.grams = prepare(pixels.to_inside(frames[0]), style, options, model)
 
+    def warping_errors(self, painted: list[np.ndarray]) -> list[str]:
+        flows = [named_flow(judge) for judge in JUDGES.values()]
+        return [
+            f"{metrics.warping_error(painted, self.frames, gap=gap, flow=flow):.6f}"
+            for flow in flows
+            for gap in self.gaps
+        ]
+
     def style_loss(self, picture: np.ndarray) -> float:
         features = self.solver.extractor(tf.constant(pixels.to_inside(picture)))
         layers = self.solver.options.style_layers
@@ -88,12 +102,17 @@ class Reference:
 
 
 def run(
-    folder: pathlib.Path, frames: list[np.ndarray], style: np.ndarray, options: StyleOptions, model: object
+    folder: pathlib.Path,
+    frames: list[np.ndarray],
+    style: np.ndarray,
+    options: StyleOptions,
+    model: object,
+    flow: FlowPair,
 ) -> None:
     """Paint the frames into `folder`, and note what each cost."""
     folder.mkdir(parents=True, exist_ok=True)
     seconds, steps, began = [], [], time.perf_counter()
-    for i, painted in enumerate(paint(frames, style, options, model=model, flow=both_ways(None, options.flow_quality))):
+    for i, painted in enumerate(paint(frames, style, options, model=model, flow=flow)):
         seconds.append(time.perf_counter() - began)
         steps.append(painted.steps)
         write_image(folder / f"{i:04d}.png", pixels.to_outside(painted.result))
@@ -104,14 +123,9 @@ def run(
 def row(name: str, folder: pathlib.Path, reference: Reference) -> str:
     painted = [read_image(path) for path in sorted(folder.glob("*.png"))]
     cost = json.loads((folder / "run.json").read_text())
-    errors = [metrics.warping_error(painted, reference.frames, gap=gap, flow=dis()) for gap in reference.gaps]
     loss = np.mean([reference.style_loss(picture) for picture in painted])
-    cells = [*(f"{error:.6f}" for error in errors), f"{loss:.4f}", f"{np.mean(cost['steps']):.1f}"]
+    cells = [*reference.warping_errors(painted), f"{loss:.4f}", f"{np.mean(cost['steps']):.1f}"]
     return f"| {name} | {' | '.join(cells)} | {np.mean(cost['seconds']):.2f} |"
-
-
-def dis():
-    return named_flow("dis")
 
 
 if __name__ == "__main__":
