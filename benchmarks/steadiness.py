@@ -22,7 +22,8 @@ from styletransfer.image import prepare
 from styletransfer.losses import style_loss
 from styletransfer.motion.flow import named_flow
 from styletransfer.options import StyleOptions
-from styletransfer.video.frames import FlowPair, both_ways, paint
+from styletransfer.video.carry import FlowPair, both_ways
+from styletransfer.video.chain import paint
 
 JUDGES = {"DIS": "dis", "built-in flow": "builtin"}
 

@@ -15,7 +15,19 @@ from typing import Any, get_args, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
-VIDEO_ONLY = ("temporal_weight", "warm_start", "flow_quality", "still_threshold", "start", "end", "fps")
+VIDEO_ONLY = (
+    "temporal_weight",
+    "warm_start",
+    "history",
+    "passes",
+    "blend",
+    "temporal_from",
+    "flow_quality",
+    "still_threshold",
+    "start",
+    "end",
+    "fps",
+)
 """The fields that mean nothing for a single picture."""
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -39,6 +51,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "optimizer": "lbfgs",
         "init": "content",
         "warm_start": False,
+        "passes": 1,
         "still_threshold": 0.0,
         "steps": 50,
         "tolerance": 0.0,
@@ -99,6 +112,22 @@ class StyleOptions:
     warm_start: bool = _setting(
         True, "start each frame from the previous painted frame, moved along by the optical flow"
     )
+    history: tuple[int, ...] = _setting(
+        (1,),
+        "how many frames back to look, nearest first, such as 1, 10, 20, 40: a frame is held to the nearest that shows "
+        "a thing, so what was hidden for a while comes back as it was",
+        low=1,
+    )
+    passes: int = _setting(
+        1,
+        "go over the clip so many times, forward and backward, and share the steps out among the passes; the first "
+        "paints every frame on its own",
+        low=1,
+    )
+    blend: float = _setting(
+        0.5, "with several passes: how much of its neighbour a frame starts from, against its own last pass", low=0.0
+    )
+    temporal_from: int = _setting(2, "with several passes: the pass from which the temporal loss counts", low=2)
     flow_quality: str = _setting(
         "balanced", "accuracy of the built-in optical flow", choices=("fast", "balanced", "best")
     )
@@ -150,6 +179,12 @@ class StyleOptions:
             raise ValueError(
                 "precision='float16' with normalize=False: raw VGG19 features overflow float16, use normalize=True"
             )
+        if not self.history or list(self.history) != sorted(set(self.history)):
+            raise ValueError(f"history={self.history}: expected rising distances in frames, such as (1, 10, 20)")
+        if self.passes > self.steps:
+            raise ValueError(f"passes={self.passes} with steps={self.steps}: expected at least one step per pass")
+        if self.blend > 1.0:
+            raise ValueError(f"blend={self.blend:g}: expected a number from 0 to 1")
         if not self.style_layers and not self.content_layers:
             raise ValueError("style_layers and content_layers are both empty: name at least one layer")
 
@@ -215,8 +250,10 @@ def _convert(kind: Any, value: Any) -> Any:
     if kind is str:
         return os.fspath(value) if isinstance(value, (str, os.PathLike)) else MISSING
     if getattr(kind, "__origin__", None) is tuple:
-        listed = isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value)
-        return tuple(value) if listed else MISSING
+        if not isinstance(value, (tuple, list)):
+            return MISSING
+        items = tuple(_convert(get_args(kind)[0], item) for item in value)
+        return MISSING if MISSING in items else items
     if getattr(kind, "__origin__", None) is np.ndarray:
         return value if isinstance(value, np.ndarray) else MISSING
     return MISSING
@@ -225,18 +262,22 @@ def _convert(kind: Any, value: Any) -> Any:
 def _within(value: Any, limits: Any) -> bool:
     if "choices" in limits:
         return value in limits["choices"]
-    return "low" not in limits or value >= limits["low"]
+    values = value if isinstance(value, tuple) else (value,)
+    return "low" not in limits or all(one >= limits["low"] for one in values)
 
 
 def _expectation(kinds: tuple[Any, ...], limits: Any) -> str:
     if "choices" in limits:
         return _one_of(limits["choices"])
-    names = {int: "a whole number", float: "a finite number", bool: "True or False", str: "text"}
-    words = [
-        names.get(kind, "a picture array" if getattr(kind, "__origin__", None) is np.ndarray else "a tuple of names")
-        for kind in kinds
-        if kind is not NoneType
-    ]
+    names = {
+        int: "a whole number",
+        float: "a finite number",
+        bool: "True or False",
+        str: "text",
+        tuple[str, ...]: "a tuple of names",
+        tuple[int, ...]: "a tuple of whole numbers",
+    }
+    words = [names.get(kind, "a picture array") for kind in kinds if kind is not NoneType]
     bound = f" of at least {limits['low']:g}" if "low" in limits else ""
     return " or ".join(words) + bound + (" or None" if NoneType in kinds else "")
 

@@ -76,10 +76,16 @@ class Solver:
         warped: npt.ArrayLike | None = None,
         reliability: npt.ArrayLike | None = None,
     ) -> Targets:
-        """The targets of a frame; without an earlier result the temporal loss is there and always 0."""
+        """The targets of a frame; without an earlier result the temporal loss is there and always 0.
+
+        `warped` and `reliability` have K = `len(history)` entries, whether or not there are as many earlier frames:
+        another K is another graph.
+        """
         image = tf.convert_to_tensor(content, tf.float32)
         if warped is None or reliability is None:
-            warped, reliability = tf.zeros_like(image), tf.zeros(image.shape[:3])
+            earlier = len(self.options.history)
+            warped = tf.zeros((earlier, *image.shape[1:]))
+            reliability = tf.zeros((earlier, *image.shape[1:3]))
         return Targets(
             self.content_targets(image),
             style,

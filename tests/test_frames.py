@@ -8,7 +8,9 @@ from conftest import texture
 
 from styletransfer import metrics, pixels
 from styletransfer.options import StyleOptions
-from styletransfer.video.frames import Painted, both_ways, carry, is_held, paint, stylize_frames
+from styletransfer.video.carry import Painted, both_ways, carry, is_held
+from styletransfer.video.chain import paint
+from styletransfer.video.frames import stylize_frames
 
 STYLE = texture(40, 32, seed=2, smooth=1.0)
 SCENE = texture(48, 96, seed=1, smooth=2.5)
@@ -92,9 +94,9 @@ def test_a_warm_start_begins_at_the_moved_result(model):
 def test_what_enters_the_frame_is_not_held_to_anything(model):
     first = pixels.to_inside(pan(1)[0])
     second = pixels.to_inside(pan(2)[1])
-    carried = carry(Painted(first, first, 1), second, both_ways(true_flow, "fast"))
-    assert (carried.reliability[:, -1] < 0.1).all()
-    assert (carried.reliability[:, 4:-6] == 1).all()
+    carried = carry([Painted(first, first, 1)], second, (1,), both_ways(true_flow, "fast"))
+    assert (carried.reliability[0, :, -1] < 0.1).all()
+    assert (carried.reliability[0, :, 4:-6] == 1).all()
 
 
 def test_after_a_cut_a_frame_starts_afresh(model):
@@ -140,7 +142,7 @@ def test_a_clip_taken_up_again_goes_on_as_if_never_stopped(model):
     frames, options = pan(4), StyleOptions(steps=4, **FEW)
     flow = both_ways(true_flow, "fast")
     whole = list(paint(frames, STYLE, options, model=model, flow=flow))
-    rest = list(paint(frames[2:], STYLE, options, model=model, flow=flow, previous=whole[1], first=frames[0]))
+    rest = list(paint(frames[2:], STYLE, options, model=model, flow=flow, earlier=whole[1:2], first=frames[0]))
     for a, b in zip(whole[2:], rest, strict=True):
         np.testing.assert_array_equal(a.result, b.result)
 

@@ -130,7 +130,7 @@ def test_a_job_with_other_arguments_is_not_taken_up(model, tmp_path):
     assert names(tmp_path) == ["out.mp4"]
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "state.npz"])
+@pytest.mark.parametrize("name", ["manifest.json", "state/000001.npz"])
 @pytest.mark.parametrize("content", [b"", b"{}", b"PK\x03\x04 not really"])
 def test_a_damaged_job_starts_again(model, tmp_path, name, content):
     with pytest.raises(KeyboardInterrupt):

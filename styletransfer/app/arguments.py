@@ -101,7 +101,8 @@ def _value(kinds: tuple[Any, ...], text: str) -> Any:
     if types.NoneType in kinds and text.lower() == "none":
         return None
     if tuple in kinds:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return tuple(int(part) if part.isdecimal() else part for part in parts)
     for kind in kinds:
         if kind in (int, float):
             try:
@@ -117,4 +118,4 @@ def _shown(default: Any) -> str:
         return "yes" if default else "no"
     if default is None:
         return "none"
-    return ", ".join(default) if isinstance(default, tuple) else str(default)
+    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)

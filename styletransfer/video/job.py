@@ -4,7 +4,8 @@ While it runs, a job lives in a folder beside its target, `OUT.mp4.job/`:
 
     manifest.json    what is painted with what: a job is only taken up with the same arguments
     frames/          the finished frames, 000001.png and on
-    state.npz        the last frame and its float32 result, from which the next one starts
+    state/           000001.npz and on: float32 results, of the last frames, from which the next one starts, or, with
+                     several passes, of all frames
 
 Every file is written under another name and renamed when complete. The folder is removed when the target
 is there.
@@ -31,8 +32,10 @@ from ..image import PictureLike
 from ..options import StyleOptions, resolve
 from ..pictures import read_image, replacing, write_image
 from ..solver import Iterate
-from .frames import FlowLike, Painted, both_ways, paint
+from .carry import FlowLike, Painted, both_ways
+from .chain import paint
 from .media import PICTURE_RATE, check_not_source, check_target, read_video, write_video
+from .passes import paint_passes
 
 log = logging.getLogger(__name__)
 
@@ -107,22 +110,15 @@ def stylize_video(
     clip = _open_clip(source, target, options)
     folder = job_folder(target)
     manifest = _manifest(source, style, options, flow)
-    done, previous = _take_up(folder, manifest) if resume else (0, None)
-    if not done:
+    if not (resume and _is_unfinished(folder, manifest)):
         shutil.rmtree(folder, ignore_errors=True)
-
-    bar = tqdm(total=clip.length, initial=done, unit="frame", disable=not progress, smoothing=0.1)
-    frames = iter(clip.frames)
-    first = next(frames) if done else None
-    rest = itertools.islice(frames, done - 1, None) if done else frames
-    with bar:
-        painting = paint(
-            rest, style, options, model=model, flow=both, on_step=_told(bar, on_step), previous=previous, first=first
-        )
-        for number, painted in enumerate(painting, done + 1):
-            if number == 1:  # not earlier: a job that fails at the door leaves no folder
-                _begin(folder, manifest)
-            _keep(folder, number, painted)
+    visits = clip.length and clip.length * options.passes
+    with tqdm(total=visits, unit="frame", disable=not progress, smoothing=0.1) as bar:
+        paint_job = _in_passes if options.passes > 1 else _in_order
+        painting = paint_job(clip, style, options, folder, bar, model=model, flow=both, on_step=_told(bar, on_step))
+        for painted in painting:
+            if not (folder / "manifest.json").exists():  # not earlier: a job that fails at the door leaves no folder
+                _write_manifest(folder, manifest)
             if preview is not None:
                 write_image(preview, pixels.to_outside(painted.result))
             bar.update()
@@ -160,24 +156,58 @@ def _told(bar: Any, on_step: Callable[[Iterate], None] | None) -> Callable[[Iter
     return tell
 
 
+def _in_order(
+    clip: Clip, style: PictureLike, options: StyleOptions, folder: pathlib.Path, bar: Any, **how: Any
+) -> Iterator[Painted]:
+    """The frames that are still to be painted, each kept before it is yielded."""
+    done, earlier = _state(folder, max(options.history))
+    bar.update(done)
+    frames = iter(clip.frames)
+    first = next(frames) if done else None
+    rest = itertools.islice(frames, done - 1, None) if done else frames
+    for number, painted in enumerate(paint(rest, style, options, earlier=earlier, first=first, **how), done + 1):
+        _keep(folder, number, painted, max(options.history))
+        yield painted
+
+
+def _in_passes(
+    clip: Clip, style: PictureLike, options: StyleOptions, folder: pathlib.Path, bar: Any, **how: Any
+) -> Iterator[Painted]:
+    """Every frame of every pass, kept as a picture when the last pass is through with it."""
+    for visit in paint_passes(clip.frames, style, options, folder / "state", **how):
+        if visit.passes == options.passes:
+            _write_frame(folder, visit.place + 1, visit.painted)
+        yield visit.painted
+
+
 # ---------------------------------------------------------------- the folder
 
 
-def _begin(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
-    (folder / "frames").mkdir(parents=True)
+def _write_manifest(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
     with replacing(folder / "manifest.json") as part:
         part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
-def _keep(folder: pathlib.Path, number: int, painted: Painted) -> None:
-    """A finished frame, then the state: a job killed between the two paints that frame again, alike."""
+def _write_frame(folder: pathlib.Path, number: int, painted: Painted) -> None:
+    (folder / "frames").mkdir(parents=True, exist_ok=True)
     write_image(_frame_file(folder, number), pixels.to_outside(painted.result))
-    with replacing(folder / "state.npz") as part:
-        np.savez(part, number=number, source=painted.source, result=painted.result)
+
+
+def _keep(folder: pathlib.Path, number: int, painted: Painted, reach: int) -> None:
+    """A finished frame, then the state: a job killed between the two paints that frame again, alike."""
+    _write_frame(folder, number, painted)
+    (folder / "state").mkdir(exist_ok=True)
+    with replacing(_state_file(folder, number)) as part:
+        np.savez(part, source=painted.source, result=painted.result)
+    _state_file(folder, number - reach).unlink(missing_ok=True)
 
 
 def _frame_file(folder: pathlib.Path, number: int) -> pathlib.Path:
     return folder / "frames" / f"{number:06d}.png"
+
+
+def _state_file(folder: pathlib.Path, number: int) -> pathlib.Path:
+    return folder / "state" / f"{number:06d}.npz"
 
 
 def _finished(folder: pathlib.Path) -> Iterator[npt.NDArray[np.uint8]]:
@@ -188,28 +218,41 @@ def _finished(folder: pathlib.Path) -> Iterator[npt.NDArray[np.uint8]]:
         yield read_image(file)
 
 
-def _take_up(folder: pathlib.Path, manifest: dict[str, Any]) -> tuple[int, Painted | None]:
-    """How many frames of the job in `folder` are done, and the last of them; `(0, None)` without a job.
+def _is_unfinished(folder: pathlib.Path, manifest: dict[str, Any]) -> bool:
+    """Whether `folder` holds a job that can be taken up.
 
     Raises
     ------
     ValueError
-        If the folder holds a job with other arguments.
+        If it is one with other arguments.
     """
     try:
         earlier = json.loads((folder / "manifest.json").read_bytes())
-        with (folder / "state.npz").open("rb") as file, np.load(file, allow_pickle=False) as state:
-            number, source, result = int(state["number"]), state["source"], state["result"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-        return 0, None
+    except (OSError, ValueError):
+        return False
     differing = _differences(earlier, manifest)
     if differing:
         raise ValueError(
             f"{folder} holds an unfinished job with other arguments ({differing}): call it with those to finish it, "
             "or with resume=False (--no-resume) to start again"
         )
-    log.info("going on after frame %d of the job in %s", number, folder)
-    return number, Painted(source, result, 0)
+    return True
+
+
+def _state(folder: pathlib.Path, reach: int) -> tuple[int, list[Painted]]:
+    """How many frames are done, and the last of them, as many as the history reaches back to; (0, []) for none."""
+    done = max((int(file.stem) for file in (folder / "state").glob("*.npz")), default=0)
+    earlier = []
+    try:
+        for number in range(max(1, done - reach + 1), done + 1):
+            with _state_file(folder, number).open("rb") as file, np.load(file, allow_pickle=False) as state:
+                earlier.append(Painted(state["source"], state["result"], 0))
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        log.warning("the state in %s is damaged: painting from the first frame again", folder)
+        return 0, []
+    if done:
+        log.info("going on after frame %d of the job in %s", done, folder)
+    return done, earlier
 
 
 def _differences(earlier: Any, now: dict[str, Any]) -> str:

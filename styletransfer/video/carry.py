@@ -1,0 +1,157 @@
+"""What a frame takes over from the frames painted before it."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import uniform_filter
+
+from .. import pixels
+from ..motion.filling import borrow
+from ..motion.flow import estimate_flow_pair, named_flow
+from ..motion.occlusion import reliability
+from ..motion.scenes import is_cut
+from ..motion.warping import spline_warp, warp
+
+Array = npt.NDArray[np.float32]
+FlowPair = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], tuple[Array, Array]]
+FlowLike = str | Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], npt.ArrayLike] | None
+"""A name, or any `flow(source, target) -> (H, W, 2)` of the flow convention; None is the built-in one."""
+
+NEIGHBOURHOOD = 9
+"""Side in pixels of the window over which two frames are compared to tell whether one is held."""
+
+SEEN = 0.5
+"""Reliability from which a pixel of an earlier frame counts as the same thing, and its paint as rightly placed."""
+
+
+class Painted(NamedTuple):
+    """A frame and what became of it."""
+
+    source: Array  # (1, H, W, 3) float32, 0..255
+    result: Array  # (1, H, W, 3) float32, clipped to 0..255
+    steps: int  # evaluations it took; 0 for a held frame
+
+
+class Carried(NamedTuple):
+    """Earlier results as the present frame would show them."""
+
+    start: Array  # (1, H, W, 3) all of them together, painted everywhere
+    warped: Array  # (K, H, W, 3) each of them, in the order of the distances; 0 where there is none
+    reliability: Array  # (K, H, W) in [0, 1], long-term weights
+
+
+def carry(earlier: Sequence[Painted], content: Array, history: Sequence[int], flow: FlowPair) -> Carried | None:
+    """Earlier results moved to where their objects are now, or None if there is none or all are of other scenes.
+
+    The weight of an earlier frame is what the frames nearer in time leave: c_long of a frame is
+    max(c - sum of the c of nearer frames, 0) (Ruder et al. 2016, eq. 9). So what comes out of hiding is held to
+    the frame in which it was last seen.
+
+    The start is the nearest result. What it does not show comes from the farther ones, and what none shows borrows
+    paint from where the nearest looked alike: it may be wrongly placed, but it is painted, and so a better start
+    than the bare frame, which stays bare for many frames.
+
+    Parameters
+    ----------
+    earlier
+        The frames before this one, the latest last.
+    content
+        `(1, H, W, 3)` float32 in 0..255, this frame.
+    history
+        Distances of the frames to look back to, in frames, nearest first: 1 is the one before.
+    flow
+        Both flows between two frames, see `both_ways`.
+    """
+    views = list(_views(earlier, content, history, flow))
+    if not views:
+        return None
+    shape = content.shape[1:3]
+    warped = np.zeros((len(history), *shape, 3), np.float32)
+    weights, covered = np.zeros((len(history), *shape), np.float32), np.zeros(shape, np.float32)
+    for view in views:
+        warped[view.place] = view.result
+        weights[view.place] = np.maximum(view.certain - covered, 0.0)
+        covered += view.certain
+    start = _together(views, content[0])
+    warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
+    return Carried(start[np.newaxis], warped, weights)
+
+
+class View(NamedTuple):
+    """One earlier frame as the present one would show it."""
+
+    place: int  # in the history
+    origin: Painted
+    back: Array  # (H, W, 2), the flow from the present frame to it
+    certain: Array  # (H, W), its reliability
+    result: Array  # (H, W, 3), its result, moved
+
+
+def _views(earlier: Sequence[Painted], content: Array, history: Sequence[int], flow: FlowPair) -> Iterator[View]:
+    """The frames of the history that show the same scene and are needed to cover the frame, nearest first."""
+    covered = np.zeros(content.shape[1:3], np.float32)
+    before: list[Array] = []
+    for place, distance in enumerate(history):
+        if distance > len(earlier) or (covered >= 1.0).all():
+            return
+        one = earlier[-distance]
+        if any(one.source is source for source in before):
+            continue  # a held frame, once more
+        before.append(one.source)
+        back, forth = flow(pixels.to_outside(content), pixels.to_outside(one.source))
+        if not is_cut(content[0], warp(one.source[0], back)):
+            view = View(place, one, back, reliability(back, forth), spline_warp(one.result[0], back))
+            covered += view.certain
+            yield view
+
+
+def _together(views: Sequence[View], frame: Array) -> Array:
+    """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed."""
+    nearest = views[0]
+    start, missing = nearest.result.copy(), nearest.certain < SEEN
+    for view in views[1:]:
+        found = missing & (view.certain >= SEEN)
+        start[found] = view.result[found]
+        missing &= ~found
+    if missing.any():
+        source, result = nearest.origin.source[0], nearest.origin.result[0]
+        # Beyond the border the flow has no answer: there it looks like nothing in the frame.
+        seen = warp(source, nearest.back, border=-1000.0)
+        start = borrow(start, seen, result, source, frame, missing)
+    return start
+
+
+def is_held(content: Array, earlier: Array, threshold: float) -> bool:
+    """Whether a frame shows the same picture as an earlier one, up to the noise of compression.
+
+    The absolute difference, averaged over the channels and over windows of 9x9 pixels, stays below
+    `threshold` grey levels in every window. The earlier frame is the one that was painted last, not the one
+    shown last, so slow changes add up until they count.
+    """
+    if threshold == 0.0:
+        return False
+    difference = np.abs(content - earlier)[0].mean(axis=-1)
+    return bool(uniform_filter(difference, NEIGHBOURHOOD, mode="nearest").max() < threshold)
+
+
+def both_ways(flow: FlowLike, quality: str) -> FlowPair:
+    """`flow`, a name or a callable, as a function of two frames that gives the flow from a to b and back."""
+    if flow is None or flow == "builtin":
+        return functools.partial(estimate_flow_pair, quality=quality)
+    one_way = named_flow(flow, quality=quality) if isinstance(flow, str) else flow
+    if not callable(one_way):
+        raise TypeError(f"flow is a {type(flow).__name__}, expected a name or a function of two frames")
+
+    def checked(source: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> Array:
+        field = np.asarray(one_way(source, target), np.float32)
+        if field.shape != (*source.shape[:2], 2) or not np.isfinite(field).all():
+            raise ValueError(
+                f"flow returned an array of shape {field.shape}, expected finite values of shape "
+                f"{(*source.shape[:2], 2)}: return (dx, dy) in pixels for every pixel of its first frame"
+            )
+        return field
+
+    return lambda a, b: (checked(a, b), checked(b, a))

@@ -1,0 +1,89 @@
+"""The chain: frame after frame, each held to those painted before it (Ruder et al. 2016, sections 3 and 4.2)."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from ..image import PictureLike, load_picture, prepare, start_picture
+from ..options import StyleOptions
+from ..solver import Iterate, Solver, Targets
+from .carry import Array, FlowPair, Painted, carry, is_held
+
+OnStep = Callable[[Iterate], None] | None
+
+
+def paint(
+    frames: Iterable[npt.ArrayLike],
+    style: PictureLike,
+    options: StyleOptions,
+    *,
+    model: keras.Model | None = None,
+    flow: FlowPair,
+    on_step: OnStep = None,
+    earlier: Sequence[Painted] = (),
+    first: npt.ArrayLike | None = None,
+) -> Iterator[Painted]:
+    """The frames one by one, in float32, each as soon as it is done.
+
+    It goes on after `earlier`, the frames painted last, as many as the options' `history` reaches back, when they
+    are given; `first` is then the first frame of the whole clip, which the network was scaled on.
+    """
+    solver: Solver | None = None
+    memory = deque(earlier, maxlen=max(options.history))
+    for content in load_frames(frames, options.max_size, memory[-1].source.shape if memory else None):
+        if solver is None:
+            beginning = content if first is None else load_picture(first, options.max_size, "first frame")
+            solver, grams = prepare(beginning, style, options, model)
+        if memory and is_held(content, memory[-1].source, options.still_threshold):
+            memory.append(memory[-1]._replace(steps=0))
+        else:
+            memory.append(_paint_one(solver, content, grams, memory, options, flow, on_step))
+        yield memory[-1]
+
+
+def load_frames(
+    frames: Iterable[npt.ArrayLike], max_size: int | None, shape: tuple[int, ...] | None = None
+) -> Iterator[Array]:
+    """Frames as `(1, H, W, 3)` float32 in 0..255, which must all have one shape, `shape` if it is given."""
+    for index, frame in enumerate(frames):
+        content = load_picture(frame, max_size, f"frame {index}")
+        shape = shape or content.shape
+        if content.shape != shape:
+            raise ValueError(
+                f"frame {index} is {content.shape[2]}x{content.shape[1]} pixels, expected {shape[2]}x{shape[1]} like "
+                "those before it: resize it first"
+            )
+        yield content
+
+
+def _paint_one(
+    solver: Solver,
+    content: Array,
+    grams: tuple[Any, ...],
+    memory: Sequence[Painted],
+    options: StyleOptions,
+    flow: FlowPair,
+    on_step: OnStep,
+) -> Painted:
+    """One frame, held to the earlier ones where what it shows could be seen in them."""
+    held = options.warm_start or options.temporal_weight > 0.0
+    carried = carry(memory, content, options.history, flow) if held else None
+    start = start_picture(content, options)
+    if carried is None:
+        targets = solver.targets(content, grams)
+    else:
+        targets = solver.targets(content, grams, carried.warped, carried.reliability)
+        start = carried.start if options.warm_start else start
+    return optimise(solver, content, start, targets, options.steps, on_step)
+
+
+def optimise(solver: Solver, content: Array, start: Array, targets: Targets, steps: int, on_step: OnStep) -> Painted:
+    """One frame, painted from `start` in at most `steps` evaluations."""
+    for iterate in solver.run(start, targets, steps=steps):
+        if on_step is not None:
+            on_step(iterate)
+    return Painted(content, np.clip(iterate.image.numpy(), 0.0, 255.0), iterate.step)

@@ -1,0 +1,130 @@
+"""Several passes over a clip, forward and backward (Ruder et al. 2016, section 3.4).
+
+The first pass paints every frame on its own. Each later one goes over the clip in the other direction than the one
+before, starts every frame from its own last result blended with its neighbour's, moved along the flow, and takes a
+few steps. So what is seen at the end of a clip reaches its beginning, and the border of a pan gets paint from both
+sides.
+
+Between the passes the frames lie in a folder, a file each, with their float32 results: clips may be longer than
+memory. A file says how many passes its frame has seen, so a run that was killed goes on where it stopped.
+"""
+
+import pathlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from ..image import PictureLike, prepare, start_picture
+from ..options import StyleOptions
+from ..pictures import replacing
+from ..solver import Solver
+from .carry import Array, FlowPair, Painted, carry, is_held
+from .chain import OnStep, load_frames, optimise
+
+
+class Visit(NamedTuple):
+    """A frame after a pass."""
+
+    passes: int  # it has seen, this one included
+    place: int  # of the frame in the clip, from 0
+    painted: Painted
+
+
+def paint_passes(
+    frames: Iterable[npt.ArrayLike],
+    style: PictureLike,
+    options: StyleOptions,
+    folder: pathlib.Path,
+    *,
+    model: keras.Model | None = None,
+    flow: FlowPair,
+    on_step: OnStep = None,
+) -> Iterator[Visit]:
+    """Paint a clip in the options' `passes`, yielding every frame of every pass; the results lie in `folder`.
+
+    What a stopped run left in `folder` is taken over: its visits are yielded again, without work. The options'
+    `steps` are shared out among the passes.
+    """
+    count = _spread(frames, options, folder)
+    if not count:
+        return
+    solver, grams = prepare(_load(folder, 0)[1].source, style, options, model)
+    for number in range(1, options.passes + 1):
+        memory: deque[Painted] = deque(maxlen=max(options.history))
+        for index in range(count) if number % 2 else reversed(range(count)):
+            done, painted = _load(folder, index)
+            if memory and is_held(painted.source, memory[-1].source, options.still_threshold):
+                memory.append(memory[-1]._replace(steps=0))
+                painted = painted._replace(result=memory[-1].result, steps=0)
+            else:
+                if done < number:
+                    start, targets = _blend(solver, painted, grams, memory, number, options, flow)
+                    steps = options.steps // options.passes
+                    painted = optimise(solver, painted.source, start, targets, steps, on_step)
+                memory.append(painted)
+            if done < number:
+                _store(folder, index, number, painted)
+            yield Visit(number, index, painted)
+
+
+def stored(folder: pathlib.Path) -> Iterator[Painted]:
+    """The frames in `folder`, in order, as the last pass over each left them."""
+    index = 0
+    while _file(folder, index).exists():
+        yield _load(folder, index)[1]
+        index += 1
+
+
+def _blend(
+    solver: Solver,
+    own: Painted,
+    grams: tuple[Any, ...],
+    memory: Sequence[Painted],
+    number: int,
+    options: StyleOptions,
+    flow: FlowPair,
+) -> tuple[Array, Any]:
+    """Where a frame starts, x = own + blend c (neighbour - own), and what it is optimised towards.
+
+    Ruder et al. 2016, eq. 10; the neighbour is the frame before it in the direction of the pass.
+    """
+    carried = carry(memory, own.source, options.history, flow) if number > 1 else None
+    if carried is None:
+        return own.result, solver.targets(own.source, grams)
+    seen = np.minimum(carried.reliability.sum(axis=0), 1.0)[np.newaxis, ..., np.newaxis]
+    start = own.result + np.float32(options.blend) * seen * (carried.start - own.result)
+    if number < options.temporal_from:
+        return start, solver.targets(own.source, grams)
+    return start, solver.targets(own.source, grams, carried.warped, carried.reliability)
+
+
+# ---------------------------------------------------------------- the folder
+
+
+def _spread(frames: Iterable[npt.ArrayLike], options: StyleOptions, folder: pathlib.Path) -> int:
+    """Lay the frames out in the folder, as they are before the first pass, and count them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for count, content in enumerate(load_frames(frames, options.max_size), 1):
+        if not _file(folder, count - 1).exists():
+            _store(folder, count - 1, 0, Painted(content, start_picture(content, options), 0))
+    return count
+
+
+def _file(folder: pathlib.Path, index: int) -> pathlib.Path:
+    return folder / f"{index + 1:06d}.npz"
+
+
+def _store(folder: pathlib.Path, index: int, number: int, painted: Painted) -> None:
+    with replacing(_file(folder, index)) as part:
+        np.savez(part, passes=number, **painted._asdict())
+
+
+def _load(folder: pathlib.Path, index: int) -> tuple[int, Painted]:
+    """How many passes a frame has seen, and the frame."""
+    with _file(folder, index).open("rb") as file, np.load(file, allow_pickle=False) as data:
+        return int(data["passes"]), Painted(data["source"], data["result"], int(data["steps"]))

@@ -1,0 +1,133 @@
+"""What a frame takes over from earlier ones: long-term weights, and what each part of the start comes from."""
+
+import numpy as np
+import pytest
+from conftest import texture
+
+from styletransfer import pixels
+from styletransfer.motion.occlusion import reliability
+from styletransfer.options import StyleOptions
+from styletransfer.solver import Solver
+from styletransfer.video.carry import Painted, both_ways, carry
+from styletransfer.video.chain import paint
+from styletransfer.video.frames import stylize_frames
+
+STYLE = texture(40, 32, seed=2, smooth=1.0)
+GROUND = texture(48, 64, seed=1, smooth=2.5)
+FEW = {"style_layers": ("block1_conv1", "block2_conv1"), "content_layers": ("block2_conv2",), "max_size": None}
+TREE = slice(26, 42)
+HEAD = slice(14, 30)
+
+
+def scene(bird):
+    """A ground, a bird whose left edge is at `bird`, and a tree before it: the frame, and what each pixel shows."""
+    frame, shown = GROUND.copy(), np.zeros((48, 64), int)
+    feathers, bark = texture(16, 12, seed=5, smooth=1.0), texture(48, 16, seed=6, smooth=1.0)
+    frame[HEAD, bird : bird + 12], shown[HEAD, bird : bird + 12] = feathers, 1
+    frame[:, TREE], shown[:, TREE] = bark, 2
+    return frame, shown
+
+
+class Flight:
+    """A bird that flies behind a tree and comes out on the other side, with the true flow between any two frames."""
+
+    def __init__(self, places):
+        self.places = list(places)
+        self.frames, self.shown = zip(*(scene(place) for place in self.places), strict=True)
+
+    def flow(self, source, target):
+        a, b = (next(i for i, f in enumerate(self.frames) if np.array_equal(f, x)) for x in (source, target))
+        field = np.zeros((48, 64, 2), np.float32)
+        field[self.shown[a] == 1] = self.places[b] - self.places[a], 0
+        return field
+
+
+@pytest.fixture(scope="module")
+def flight():
+    return Flight((4, 8, 12, 28, 28, 44, 46))  # hidden in the fourth and fifth frame
+
+
+def test_what_comes_back_from_behind_a_tree_looks_as_before(model, flight):
+    settings = {"steps": 12, "tolerance": 0.0, "flow": flight.flow, **FEW}
+    change = {}
+    for history in ((1,), (1, 3, 4)):
+        painted = list(stylize_frames(flight.frames, STYLE, model=model, history=history, **settings))
+        before, after = painted[2][HEAD, 12:24], painted[5][HEAD, 44:56]
+        inner = np.s_[3:-3, 3:-3]
+        change[history] = np.abs(before[inner].astype(float) - after[inner]).mean()
+    assert change[1, 3, 4] < 0.35 * change[1,]
+
+
+def test_an_earlier_frame_counts_for_what_nearer_ones_do_not_show(flight):
+    inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1) for f in flight.frames]
+    carried = carry(inside[:5], inside[5].source, (1, 3, 4), both_ways(flight.flow, "fast"))
+    certain = [
+        reliability(flight.flow(flight.frames[5], flight.frames[i]), flight.flow(flight.frames[i], flight.frames[5]))
+        for i in (4, 2, 1)
+    ]
+    np.testing.assert_array_equal(carried.reliability[0], certain[0])
+    np.testing.assert_array_equal(carried.reliability[1], np.maximum(certain[1] - certain[0], 0))
+    np.testing.assert_array_equal(carried.reliability[2], np.maximum(certain[2] - certain[0] - certain[1], 0))
+    assert (carried.reliability[1][18:26, 48:52] == 1).all()  # the bird, which the frame before hides
+
+
+def test_the_start_of_what_was_hidden_is_its_paint_from_when_it_was_last_seen(flight):
+    rng = np.random.default_rng(0)
+    memory = [
+        Painted(pixels.to_inside(f), rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32), 1) for f in flight.frames
+    ]
+    carried = carry(memory[:5], memory[5].source, (1, 3), both_ways(flight.flow, "fast"))
+    np.testing.assert_allclose(carried.start[0, 18:26, 47:53], memory[2].result[0, 18:26, 15:21], atol=1e-2)
+
+
+def test_flow_is_asked_only_where_something_is_left_to_cover(model):
+    frame = GROUND
+    asked = []
+
+    def flow(a, b):
+        asked.append(1)
+        return np.zeros((*a.shape[:2], 2), np.float32)
+
+    changed = [np.clip(frame.astype(int) + 8 * i, 0, 255).astype(np.uint8) for i in range(4)]
+    list(stylize_frames(changed, STYLE, model=model, flow=flow, history=(1, 2, 3), steps=1, **FEW))
+    assert len(asked) == 2 * 3  # both ways to the frame before, which shows everything
+
+
+def test_a_held_frame_is_looked_back_to_once(flight):
+    memory = [Painted(pixels.to_inside(flight.frames[2]), pixels.to_inside(flight.frames[2]), 1)] * 3
+    asked = []
+
+    def flow(a, b):
+        asked.append(1)
+        return flight.flow(a, b)
+
+    carried = carry(memory, pixels.to_inside(flight.frames[3]), (1, 2, 3), both_ways(flow, "fast"))
+    assert len(asked) == 2 and not carried.reliability[1:].any()
+
+
+def test_a_clip_with_a_long_history_is_one_graph(model, flight):
+    traces = []
+    options = StyleOptions(steps=2, history=(1, 3, 4), **FEW)
+    original = Solver._terms
+
+    def counted(self, *arguments):
+        traces.append(1)
+        return original(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Solver, "_terms", counted)
+        list(paint(flight.frames, STYLE, options, model=model, flow=both_ways(flight.flow, "fast")))
+    assert len(traces) == 1
+
+
+def test_a_scene_that_comes_back_after_a_cut_is_held_to_its_first_visit():
+    def still(a, b):
+        return np.zeros((*a.shape[:2], 2), np.float32)
+
+    visit, other = (
+        Painted(pixels.to_inside(f), pixels.to_inside(255 - f), 1) for f in (GROUND, texture(48, 64, seed=9))
+    )
+    carried = carry([visit, other], visit.source, (1, 2), both_ways(still, "fast"))
+    np.testing.assert_allclose(carried.start, visit.result, atol=1e-2)
+    assert not carried.reliability[0].any() and carried.reliability[1].all()
+    assert carry([visit, other], visit.source, (1,), both_ways(still, "fast")) is None
