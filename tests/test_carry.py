@@ -60,7 +60,7 @@ def test_what_comes_back_from_behind_a_tree_looks_as_before(model, flight):
 
 def test_an_earlier_frame_counts_for_what_nearer_ones_do_not_show(flight):
     inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1) for f in flight.frames]
-    carried = carry(inside[:5], inside[5].source, (1, 3, 4), both_ways(flight.flow, "fast"))
+    carried = carry(inside[:5], inside[5], (1, 3, 4), both_ways(flight.flow, "fast"))
     certain = [
         reliability(flight.flow(flight.frames[5], flight.frames[i]), flight.flow(flight.frames[i], flight.frames[5]))
         for i in (4, 2, 1)
@@ -76,7 +76,7 @@ def test_the_start_of_what_was_hidden_is_its_paint_from_when_it_was_last_seen(fl
     memory = [
         Painted(pixels.to_inside(f), rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32), 1) for f in flight.frames
     ]
-    carried = carry(memory[:5], memory[5].source, (1, 3), both_ways(flight.flow, "fast"))
+    carried = carry(memory[:5], memory[5], (1, 3), both_ways(flight.flow, "fast"))
     np.testing.assert_allclose(carried.start[0, 18:26, 47:53], memory[2].result[0, 18:26, 15:21], atol=1e-2)
 
 
@@ -101,7 +101,7 @@ def test_a_held_frame_is_looked_back_to_once(flight):
         asked.append(1)
         return flight.flow(a, b)
 
-    carried = carry(memory, pixels.to_inside(flight.frames[3]), (1, 2, 3), both_ways(flow, "fast"))
+    carried = carry(memory, Painted(pixels.to_inside(flight.frames[3]), None, 0), (1, 2, 3), both_ways(flow, "fast"))
     assert len(asked) == 2 and not carried.reliability[1:].any()
 
 
@@ -127,7 +127,7 @@ def test_a_scene_that_comes_back_after_a_cut_is_held_to_its_first_visit():
     visit, other = (
         Painted(pixels.to_inside(f), pixels.to_inside(255 - f), 1) for f in (GROUND, texture(48, 64, seed=9))
     )
-    carried = carry([visit, other], visit.source, (1, 2), both_ways(still, "fast"))
+    carried = carry([visit, other], visit, (1, 2), both_ways(still, "fast"))
     np.testing.assert_allclose(carried.start, visit.result, atol=1e-2)
     assert not carried.reliability[0].any() and carried.reliability[1].all()
-    assert carry([visit, other], visit.source, (1,), both_ways(still, "fast")) is None
+    assert carry([visit, other], visit, (1,), both_ways(still, "fast")) is None

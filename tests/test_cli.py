@@ -92,6 +92,8 @@ OTHERS = {
     "content_layers": ("block3_conv1", "block4_conv2"),
     "style_layers": (),
     "init": "noise",
+    "history": (1, 10),
+    "blend": 0.25,
     "flow_quality": "best",
     "optimizer": "adam",
     "pooling": "max",
@@ -111,7 +113,7 @@ def test_every_field_is_given_as_text_and_arrives_in_its_type(name: str) -> None
     if isinstance(value, bool):
         words = [option(name) if value else "--no-" + option(name)[2:]]
     else:
-        words = [option(name), ",".join(value) if isinstance(value, tuple) else str(value)]
+        words = [option(name), ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
     given = given_settings(parse("video", "a", "b", "-o", "c.mp4", *words))
     assert given == {name: value}
     assert type(given[name]) is type(value)
@@ -176,6 +178,16 @@ REFUSED = {
         [*VIDEO, "--content-layers", "block9_conv1"],
         "'block9_conv1' is not in VGG19: expected one of",
     ),
+    "history of nothing": ([*VIDEO, "--history", "0"], "history=(0,): expected a tuple of whole numbers of at least 1"),
+    "history of words": ([*VIDEO, "--history", "1,all"], "history=(1, 'all'): expected a tuple of whole numbers"),
+    "history in no order": ([*VIDEO, "--history", "3,1"], "history=(3, 1): expected rising distances"),
+    "more passes than steps": ([*VIDEO, "--steps", "2", "--passes", "3"], "passes=3 with steps=2"),
+    "too much blend": ([*VIDEO, "--blend", "2"], "blend=2: expected a number from 0 to 1"),
+    "unknown flow": ([*VIDEO, "--flow", "farneback"], "flow is 'farneback', expected one of"),
+    "folder without flow": ([*VIDEO, "--flow", "nothing"], "nothing holds no flow"),
+    "motion of nothing": (["flow", "no.mp4", "-o", "motion"], "no.mp4"),
+    "motion into a file": (["flow", "clip.mp4", "-o", "photo.png"], "photo.png is a file, expected a folder"),
+    "motion into no folder": (["flow", "clip.mp4", "-o", "no/motion"], "does not exist"),
     "missing weights": ([*IMAGE, "--weights", "no.h5"], "no.h5"),
     "wrong time": ([*VIDEO, "--start", "soon"], "soon"),
     "start after the end": ([*VIDEO, "--start", "2", "--end", "1"], "start"),
@@ -357,6 +369,27 @@ def test_video_with_preview(desk: pathlib.Path, quick: list[str], capsys: pytest
     assert f"{FRAMES - 1}/{FRAMES - 1}" in said
     assert "styletransfer: wrote out.mp4" in said
     assert "s per frame" in said
+
+
+def test_flow_writes_what_the_video_command_takes_again(
+    desk: pathlib.Path, quick: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["flow", "clip.mp4", "-o", "motion", "--flow-quality", "fast"]) == 0
+    assert f"wrote the motion between {FRAMES - 1} pairs of frames to motion" in capsys.readouterr().err
+    assert sorted(path.name for path in pathlib.Path("motion").glob("*.flo")) == [
+        "backward_000002_000001.flo",
+        "backward_000003_000002.flo",
+        "forward_000001_000002.flo",
+        "forward_000002_000003.flo",
+    ]
+    assert read_image("motion/colors/000002.png").shape == read_image("motion/reliability/000003.png").shape
+    difference = list(read_video("motion/difference.mp4"))
+    assert len(difference) == FRAMES and np.mean(difference) < 8
+    for flow, target in (("motion", "a"), ("builtin", "b")):
+        again = ["video", "clip.mp4", "style.png", "-o", target, "--flow", flow, "--flow-quality", "fast"]
+        assert cli.main([*again, *quick]) == 0
+    for path in pathlib.Path("a").iterdir():
+        np.testing.assert_array_equal(read_image(path), read_image(pathlib.Path("b", path.name)))
 
 
 def test_quiet_says_nothing(desk: pathlib.Path, quick: list[str], capfd: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from conftest import texture
 
 from styletransfer import metrics, pixels
+from styletransfer.motion.fields import write_flow
 from styletransfer.options import StyleOptions
 from styletransfer.video.carry import Painted, both_ways, carry, is_held
 from styletransfer.video.chain import paint
@@ -94,7 +95,7 @@ def test_a_warm_start_begins_at_the_moved_result(model):
 def test_what_enters_the_frame_is_not_held_to_anything(model):
     first = pixels.to_inside(pan(1)[0])
     second = pixels.to_inside(pan(2)[1])
-    carried = carry([Painted(first, first, 1)], second, (1,), both_ways(true_flow, "fast"))
+    carried = carry([Painted(first, first, 1)], Painted(second, second, 0), (1,), both_ways(true_flow, "fast"))
     assert (carried.reliability[0, :, -1] < 0.1).all()
     assert (carried.reliability[0, :, 4:-6] == 1).all()
 
@@ -167,6 +168,18 @@ def test_a_flow_of_the_wrong_kind_is_refused(model, field):
     next(frames)
     with pytest.raises(ValueError, match=r"flow returned .* expected finite values of shape \(48, 64, 2\)"):
         next(frames)
+
+
+def test_flow_from_a_folder_is_as_good_as_from_a_function(model, tmp_path):
+    frames = pan(3)
+    frames.insert(2, frames[1])  # held: its flow is never asked for, and the next frame's leads back to it
+    for a, b in ((1, 0), (3, 2)):
+        write_flow(tmp_path / f"backward_{a + 1}_{b + 1}.flo", true_flow(frames[a], frames[b]))
+        write_flow(tmp_path / f"forward_{b + 1}_{a + 1}.npy", true_flow(frames[b], frames[a]))
+    settings = {"model": model, "steps": 3, **FEW}
+    expected = stylize_frames(frames, STYLE, flow=true_flow, **settings)
+    for a, b in zip(expected, stylize_frames(frames, STYLE, flow=tmp_path, **settings), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_no_frames_give_no_frames(model):

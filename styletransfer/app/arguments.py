@@ -9,7 +9,8 @@ from typing import Any, get_args, get_type_hints
 
 from ..options import StyleOptions, unknown_name_message
 
-METAVARS = {int: "N", float: "X", str: "VALUE", tuple: "NAME,NAME,..."}
+TUPLES = (tuple[str, ...], tuple[int, ...])
+METAVARS = {int: "N", float: "X", str: "VALUE", tuple[str, ...]: "NAME,NAME,...", tuple[int, ...]: "N,N,..."}
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,15 +93,15 @@ def _kinds(setting: "Field[Any]") -> tuple[Any, ...]:
     """The types that a field takes and a command line can write: `int | None` -> `(int, NoneType)`."""
     hint = get_type_hints(StyleOptions)[setting.name]
     kinds = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    kinds = tuple(getattr(kind, "__origin__", kind) for kind in kinds)
-    return tuple(kind for kind in kinds if kind in (bool, int, float, str, tuple, types.NoneType))
+    written = (bool, int, float, str, *TUPLES, types.NoneType)
+    return tuple(kind for kind in kinds if kind in written)
 
 
 def _value(kinds: tuple[Any, ...], text: str) -> Any:
     """`text` as the first of `kinds` that it fits; what fits none is left for `StyleOptions` to refuse."""
     if types.NoneType in kinds and text.lower() == "none":
         return None
-    if tuple in kinds:
+    if set(kinds) & set(TUPLES):
         parts = [part.strip() for part in text.split(",") if part.strip()]
         return tuple(int(part) if part.isdecimal() else part for part in parts)
     for kind in kinds:

@@ -1,4 +1,4 @@
-"""The command line: `styletransfer image`, `video` and `demo`.
+"""The command line: `styletransfer image`, `video`, `flow` and `demo`.
 
 What can be refused is refused before TensorFlow is imported, so that a typing error is answered at once. Exit
 status: 0 done, 1 the job failed, 2 the call was wrong, 130 stopped with Ctrl-C.
@@ -8,6 +8,7 @@ import argparse
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from .. import __version__, pixels
 from ..options import VIDEO_ONLY, StyleOptions
 from .arguments import Command, Parser, add_settings, given_settings, numbers, shape
 from .terminal import load_tensorflow, log, sentence, speaking
+
+FLOWS = "optical flow: our own (default), OpenCV's DIS, or a folder of files such as forward_1_2.flo"
+MOTION_SETTINGS = ("max_size", "flow_quality", "start", "end", "fps")
 
 WRONG_CALL = (
     ValueError,
@@ -46,8 +50,17 @@ EXAMPLES = {
   styletransfer video clip.mp4 painting.jpg -o painted.webm --start 100 --end 124 --preview
   styletransfer video frames/%04d.png painting.jpg -o painted/ --fps 24
   styletransfer video clip.mp4 painting.jpg -o painted.mp4 --preset report --steps 60
+  styletransfer video clip.mp4 painting.jpg -o painted.mp4 --history 1,10,20,40
+  styletransfer video clip.mp4 painting.jpg -o painted.mp4 --passes 4 --steps 120
 
 A job that was stopped is kept in a folder beside OUT, and the same command goes on with it.""",
+    "flow": """examples:
+  styletransfer flow clip.mp4 -o motion/
+  styletransfer flow clip.mp4 -o motion/ --flow-quality best --end 48
+  styletransfer video clip.mp4 painting.jpg -o painted.mp4 --flow motion/ --end 48
+
+OUT holds forward_A_B.flo and backward_B_A.flo, which --flow takes again, the flow in colours, the reliability
+masks, and difference.mp4: what lights up in it is what the flow does not explain, and will smear.""",
     "demo": """examples:
   styletransfer demo
   styletransfer demo -o somewhere --size 416x240 --frames 48
@@ -181,6 +194,19 @@ def paint_video(arguments: argparse.Namespace) -> None:
     log.info("wrote %s, %.1f s, %.2f s per frame", target, seconds, seconds / max(1, video.length - before))
 
 
+def show_motion(arguments: argparse.Namespace) -> None:
+    """`styletransfer flow`."""
+    from ..pictures import check_folder
+
+    options, target = StyleOptions(**given_settings(arguments)), Path(arguments.output)
+    check_folder(target if target.exists() else target.absolute().parent, target.name)
+    load_tensorflow()
+    from .motion_report import write_motion
+
+    pairs = write_motion(arguments.source, target, options, flow=arguments.flow, progress=not arguments.quiet)
+    log.info("wrote the motion between %d pairs of frames to %s", pairs, target)
+
+
 def paint_demo(arguments: argparse.Namespace) -> None:
     """`styletransfer demo`."""
     from .demo import run_demo
@@ -220,16 +246,24 @@ def build_parser() -> argparse.ArgumentParser:
     image.add_argument("--snapshot-steps", metavar="N,N,...", type=numbers, help=usual)
     add_settings(image, without=VIDEO_ONLY)
 
+    flow: dict[str, Any] = {"metavar": "{builtin,dis,DIR}", "help": FLOWS}
     video = _command(commands, "video", "SOURCE STYLE -o OUT", paint_video, "Repaint a clip, steadily, with its sound.")
     video.add_argument("source", metavar="SOURCE", help="a video, a folder of pictures, or a pattern such as %%04d.png")
     video.add_argument("style", metavar="STYLE", help="the picture in whose style")
     targets = "where the result goes: .mp4, .mov, .mkv, .webm, .gif, or a folder for pictures"
     video.add_argument("-o", "--output", metavar="OUT", required=True, help=targets)
-    video.add_argument("--flow", choices=("builtin", "dis"), help="optical flow: our own (default), or OpenCV's DIS")
+    video.add_argument("--flow", **flow)
     video.add_argument("--preview", action="store_true", help="keep the frame painted last in OUT.preview.png")
     stopped = "go on with a job that was stopped (default: yes)"
     video.add_argument("--resume", action=argparse.BooleanOptionalAction, help=stopped).default = True
     add_settings(video)
+
+    motion = _command(commands, "flow", "SOURCE -o DIR", show_motion, "Write a clip's optical flow and masks.")
+    motion.add_argument("source", metavar="SOURCE", help="a video, a folder of pictures, or a pattern")
+    motion.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write to")
+    motion.add_argument("--flow", **flow)
+    names = (field.name for field in fields(StyleOptions))
+    add_settings(motion, without=[name for name in names if name not in MOTION_SETTINGS])
 
     demo = _command(commands, "demo", "[-o DIR]", paint_demo, "Paint a short clip of our own: needs no file.")
     demo.add_argument("-o", "--output", metavar="DIR", default="styletransfer-demo", help="(default: %(default)s)")

@@ -1,6 +1,6 @@
 """What a frame takes over from the frames painted before it."""
 
-import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.ndimage import uniform_filter
 
 from .. import pixels
+from ..motion.fields import FlowFolder
 from ..motion.filling import borrow
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import reliability
@@ -16,9 +17,11 @@ from ..motion.scenes import is_cut
 from ..motion.warping import spline_warp, warp
 
 Array = npt.NDArray[np.float32]
-FlowPair = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], tuple[Array, Array]]
-FlowLike = str | Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], npt.ArrayLike] | None
-"""A name, or any `flow(source, target) -> (H, W, 2)` of the flow convention; None is the built-in one."""
+Frame = npt.NDArray[np.uint8]
+FlowPair = Callable[["Painted", "Painted"], tuple[Array, Array]]
+"""Two frames of a clip -> the flow from the first to the second, and back; what is painted on them does not matter."""
+FlowLike = str | os.PathLike[str] | Callable[[Frame, Frame], npt.ArrayLike] | None
+"""A name, a folder of flow files, or any `flow(source, target) -> (H, W, 2)`; None is the built-in one."""
 
 NEIGHBOURHOOD = 9
 """Side in pixels of the window over which two frames are compared to tell whether one is held."""
@@ -33,6 +36,7 @@ class Painted(NamedTuple):
     source: Array  # (1, H, W, 3) float32, 0..255
     result: Array  # (1, H, W, 3) float32, clipped to 0..255
     steps: int  # evaluations it took; 0 for a held frame
+    place: int = 0  # in the clip, from 0
 
 
 class Carried(NamedTuple):
@@ -43,7 +47,7 @@ class Carried(NamedTuple):
     reliability: Array  # (K, H, W) in [0, 1], long-term weights
 
 
-def carry(earlier: Sequence[Painted], content: Array, history: Sequence[int], flow: FlowPair) -> Carried | None:
+def carry(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], flow: FlowPair) -> Carried | None:
     """Earlier results moved to where their objects are now, or None if there is none or all are of other scenes.
 
     The weight of an earlier frame is what the frames nearer in time leave: c_long of a frame is
@@ -58,24 +62,24 @@ def carry(earlier: Sequence[Painted], content: Array, history: Sequence[int], fl
     ----------
     earlier
         The frames before this one, the latest last.
-    content
-        `(1, H, W, 3)` float32 in 0..255, this frame.
+    frame
+        This frame, whose result does not matter.
     history
         Distances of the frames to look back to, in frames, nearest first: 1 is the one before.
     flow
         Both flows between two frames, see `both_ways`.
     """
-    views = list(_views(earlier, content, history, flow))
+    views = list(_views(earlier, frame, history, flow))
     if not views:
         return None
-    shape = content.shape[1:3]
+    shape = frame.source.shape[1:3]
     warped = np.zeros((len(history), *shape, 3), np.float32)
     weights, covered = np.zeros((len(history), *shape), np.float32), np.zeros(shape, np.float32)
     for view in views:
         warped[view.place] = view.result
         weights[view.place] = np.maximum(view.certain - covered, 0.0)
         covered += view.certain
-    start = _together(views, content[0])
+    start = _together(views, frame.source[0])
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
     return Carried(start[np.newaxis], warped, weights)
 
@@ -90,9 +94,9 @@ class View(NamedTuple):
     result: Array  # (H, W, 3), its result, moved
 
 
-def _views(earlier: Sequence[Painted], content: Array, history: Sequence[int], flow: FlowPair) -> Iterator[View]:
+def _views(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], flow: FlowPair) -> Iterator[View]:
     """The frames of the history that show the same scene and are needed to cover the frame, nearest first."""
-    covered = np.zeros(content.shape[1:3], np.float32)
+    covered = np.zeros(frame.source.shape[1:3], np.float32)
     before: list[Array] = []
     for place, distance in enumerate(history):
         if distance > len(earlier) or (covered >= 1.0).all():
@@ -101,8 +105,8 @@ def _views(earlier: Sequence[Painted], content: Array, history: Sequence[int], f
         if any(one.source is source for source in before):
             continue  # a held frame, once more
         before.append(one.source)
-        back, forth = flow(pixels.to_outside(content), pixels.to_outside(one.source))
-        if not is_cut(content[0], warp(one.source[0], back)):
+        back, forth = flow(frame, one)
+        if not is_cut(frame.source[0], warp(one.source[0], back)):
             view = View(place, one, back, reliability(back, forth), spline_warp(one.result[0], back))
             covered += view.certain
             yield view
@@ -138,14 +142,26 @@ def is_held(content: Array, earlier: Array, threshold: float) -> bool:
 
 
 def both_ways(flow: FlowLike, quality: str) -> FlowPair:
-    """`flow`, a name or a callable, as a function of two frames that gives the flow from a to b and back."""
+    """`flow` as a function of two frames that gives the flow from one to the other and back.
+
+    Raises
+    ------
+    TypeError, ValueError, NotADirectoryError, ImportError
+        If it is neither a known name, nor a folder of flow files, nor callable.
+    """
     if flow is None or flow == "builtin":
-        return functools.partial(estimate_flow_pair, quality=quality)
+        return lambda a, b: estimate_flow_pair(_shown(a), _shown(b), quality=quality)
+    if isinstance(flow, os.PathLike) or (isinstance(flow, str) and os.path.isdir(flow)):
+        files = FlowFolder(flow)
+        return lambda a, b: (
+            files(a.place, b.place, a.source.shape[1:3]),
+            files(b.place, a.place, a.source.shape[1:3]),
+        )
     one_way = named_flow(flow, quality=quality) if isinstance(flow, str) else flow
     if not callable(one_way):
-        raise TypeError(f"flow is a {type(flow).__name__}, expected a name or a function of two frames")
+        raise TypeError(f"flow is a {type(flow).__name__}, expected a name, a folder or a function of two frames")
 
-    def checked(source: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> Array:
+    def checked(source: Frame, target: Frame) -> Array:
         field = np.asarray(one_way(source, target), np.float32)
         if field.shape != (*source.shape[:2], 2) or not np.isfinite(field).all():
             raise ValueError(
@@ -154,4 +170,8 @@ def both_ways(flow: FlowLike, quality: str) -> FlowPair:
             )
         return field
 
-    return lambda a, b: (checked(a, b), checked(b, a))
+    return lambda a, b: (checked(_shown(a), _shown(b)), checked(_shown(b), _shown(a)))
+
+
+def _shown(frame: Painted) -> Frame:
+    return pixels.to_outside(frame.source)

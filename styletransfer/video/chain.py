@@ -34,14 +34,16 @@ def paint(
     """
     solver: Solver | None = None
     memory = deque(earlier, maxlen=max(options.history))
-    for content in load_frames(frames, options.max_size, memory[-1].source.shape if memory else None):
+    begin, shape = (memory[-1].place + 1, memory[-1].source.shape) if memory else (0, None)
+    for place, content in enumerate(load_frames(frames, options.max_size, shape), begin):
         if solver is None:
             beginning = content if first is None else load_picture(first, options.max_size, "first frame")
             solver, grams = prepare(beginning, style, options, model)
         if memory and is_held(content, memory[-1].source, options.still_threshold):
-            memory.append(memory[-1]._replace(steps=0))
+            memory.append(memory[-1]._replace(steps=0, place=place))
         else:
-            memory.append(_paint_one(solver, content, grams, memory, options, flow, on_step))
+            frame = Painted(content, start_picture(content, options), 0, place)
+            memory.append(_paint_one(solver, frame, grams, memory, options, flow, on_step))
         yield memory[-1]
 
 
@@ -62,7 +64,7 @@ def load_frames(
 
 def _paint_one(
     solver: Solver,
-    content: Array,
+    frame: Painted,
     grams: tuple[Any, ...],
     memory: Sequence[Painted],
     options: StyleOptions,
@@ -71,19 +73,18 @@ def _paint_one(
 ) -> Painted:
     """One frame, held to the earlier ones where what it shows could be seen in them."""
     held = options.warm_start or options.temporal_weight > 0.0
-    carried = carry(memory, content, options.history, flow) if held else None
-    start = start_picture(content, options)
+    carried = carry(memory, frame, options.history, flow) if held else None
     if carried is None:
-        targets = solver.targets(content, grams)
-    else:
-        targets = solver.targets(content, grams, carried.warped, carried.reliability)
-        start = carried.start if options.warm_start else start
-    return optimise(solver, content, start, targets, options.steps, on_step)
+        return optimise(solver, frame, solver.targets(frame.source, grams), options.steps, on_step)
+    if options.warm_start:
+        frame = frame._replace(result=carried.start)
+    targets = solver.targets(frame.source, grams, carried.warped, carried.reliability)
+    return optimise(solver, frame, targets, options.steps, on_step)
 
 
-def optimise(solver: Solver, content: Array, start: Array, targets: Targets, steps: int, on_step: OnStep) -> Painted:
-    """One frame, painted from `start` in at most `steps` evaluations."""
-    for iterate in solver.run(start, targets, steps=steps):
+def optimise(solver: Solver, frame: Painted, targets: Targets, steps: int, on_step: OnStep) -> Painted:
+    """A frame with its result optimised, from what it is, in at most `steps` evaluations."""
+    for iterate in solver.run(frame.result, targets, steps=steps):
         if on_step is not None:
             on_step(iterate)
-    return Painted(content, np.clip(iterate.image.numpy(), 0.0, 255.0), iterate.step)
+    return frame._replace(result=np.clip(iterate.image.numpy(), 0.0, 255.0), steps=iterate.step)

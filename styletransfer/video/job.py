@@ -246,7 +246,7 @@ def _state(folder: pathlib.Path, reach: int) -> tuple[int, list[Painted]]:
     try:
         for number in range(max(1, done - reach + 1), done + 1):
             with _state_file(folder, number).open("rb") as file, np.load(file, allow_pickle=False) as state:
-                earlier.append(Painted(state["source"], state["result"], 0))
+                earlier.append(Painted(state["source"], state["result"], 0, number - 1))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         log.warning("the state in %s is damaged: painting from the first frame again", folder)
         return 0, []
@@ -266,7 +266,7 @@ def _differences(earlier: Any, now: dict[str, Any]) -> str:
 def _manifest(source: Any, style: PictureLike, options: StyleOptions, flow: FlowLike) -> dict[str, Any]:
     """What decides how the frames look, as JSON would give it back."""
     settings = options.asdict() | {"init": _fingerprint(options.init)}
-    name = getattr(flow, "__qualname__", None) or flow or "builtin"
+    name = getattr(flow, "__qualname__", None) or (_fingerprint(flow) if flow else "builtin")
     manifest = {
         "version": __version__,
         "source": _fingerprint(source),

@@ -21,8 +21,8 @@ import numpy.typing as npt
 from ..image import PictureLike, prepare, start_picture
 from ..options import StyleOptions
 from ..pictures import replacing
-from ..solver import Solver
-from .carry import Array, FlowPair, Painted, carry, is_held
+from ..solver import Solver, Targets
+from .carry import FlowPair, Painted, carry, is_held
 from .chain import OnStep, load_frames, optimise
 
 
@@ -58,13 +58,12 @@ def paint_passes(
         for index in range(count) if number % 2 else reversed(range(count)):
             done, painted = _load(folder, index)
             if memory and is_held(painted.source, memory[-1].source, options.still_threshold):
-                memory.append(memory[-1]._replace(steps=0))
+                memory.append(memory[-1]._replace(steps=0, place=index))
                 painted = painted._replace(result=memory[-1].result, steps=0)
             else:
                 if done < number:
-                    start, targets = _blend(solver, painted, grams, memory, number, options, flow)
-                    steps = options.steps // options.passes
-                    painted = optimise(solver, painted.source, start, targets, steps, on_step)
+                    frame, targets = _blend(solver, painted, grams, memory, number, options, flow)
+                    painted = optimise(solver, frame, targets, options.steps // options.passes, on_step)
                 memory.append(painted)
             if done < number:
                 _store(folder, index, number, painted)
@@ -87,19 +86,19 @@ def _blend(
     number: int,
     options: StyleOptions,
     flow: FlowPair,
-) -> tuple[Array, Any]:
+) -> tuple[Painted, Targets]:
     """Where a frame starts, x = own + blend c (neighbour - own), and what it is optimised towards.
 
     Ruder et al. 2016, eq. 10; the neighbour is the frame before it in the direction of the pass.
     """
-    carried = carry(memory, own.source, options.history, flow) if number > 1 else None
+    carried = carry(memory, own, options.history, flow) if number > 1 else None
     if carried is None:
-        return own.result, solver.targets(own.source, grams)
+        return own, solver.targets(own.source, grams)
     seen = np.minimum(carried.reliability.sum(axis=0), 1.0)[np.newaxis, ..., np.newaxis]
-    start = own.result + np.float32(options.blend) * seen * (carried.start - own.result)
+    blended = own._replace(result=own.result + np.float32(options.blend) * seen * (carried.start - own.result))
     if number < options.temporal_from:
-        return start, solver.targets(own.source, grams)
-    return start, solver.targets(own.source, grams, carried.warped, carried.reliability)
+        return blended, solver.targets(own.source, grams)
+    return blended, solver.targets(own.source, grams, carried.warped, carried.reliability)
 
 
 # ---------------------------------------------------------------- the folder
@@ -111,7 +110,7 @@ def _spread(frames: Iterable[npt.ArrayLike], options: StyleOptions, folder: path
     count = 0
     for count, content in enumerate(load_frames(frames, options.max_size), 1):
         if not _file(folder, count - 1).exists():
-            _store(folder, count - 1, 0, Painted(content, start_picture(content, options), 0))
+            _store(folder, count - 1, 0, Painted(content, start_picture(content, options), 0, count - 1))
     return count
 
 
@@ -121,10 +120,10 @@ def _file(folder: pathlib.Path, index: int) -> pathlib.Path:
 
 def _store(folder: pathlib.Path, index: int, number: int, painted: Painted) -> None:
     with replacing(_file(folder, index)) as part:
-        np.savez(part, passes=number, **painted._asdict())
+        np.savez(part, passes=number, source=painted.source, result=painted.result, steps=painted.steps)
 
 
 def _load(folder: pathlib.Path, index: int) -> tuple[int, Painted]:
     """How many passes a frame has seen, and the frame."""
     with _file(folder, index).open("rb") as file, np.load(file, allow_pickle=False) as data:
-        return int(data["passes"]), Painted(data["source"], data["result"], int(data["steps"]))
+        return int(data["passes"]), Painted(data["source"], data["result"], int(data["steps"]), index)

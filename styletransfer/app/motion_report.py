@@ -1,0 +1,64 @@
+"""`styletransfer flow`: what the flow and the masks of a clip are, to be looked at and to be used again."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm.auto import tqdm
+
+from .. import pixels
+from ..motion.fields import flow_colors, write_flow
+from ..motion.occlusion import reliability
+from ..motion.warping import warp
+from ..options import StyleOptions
+from ..pictures import write_image
+from ..video.carry import FlowLike, Painted, both_ways
+from ..video.media import read_video, write_video
+
+LOUDER = 4.0
+"""The warped difference is shown so many times as strong: a tenth of the range is plain to see."""
+
+
+def write_motion(source: str, target: Path, options: StyleOptions, *, flow: FlowLike, progress: bool) -> int:
+    """Write the motion of a clip into the folder `target`, and return the number of pairs of frames.
+
+    `forward_A_B.flo` and `backward_B_A.flo`, which `flow=target` takes again; `colors/`, the backward flow in the
+    usual colours; `reliability/`, the mask of each frame against the one before; `difference.mp4`, each frame less
+    the one before, moved along the flow, where it is reliable: what lights up there will smear.
+    """
+    video = read_video(source, max_size=options.max_size, start=options.start, end=options.end, fps=options.fps)
+    both = both_ways(flow, options.flow_quality)
+    for folder in (target, target / "colors", target / "reliability"):
+        folder.mkdir(exist_ok=True)
+    seen = 0
+
+    def differences() -> Any:
+        nonlocal seen
+        before: Painted | None = None
+        for place, picture in enumerate(tqdm(video, total=video.length, unit="frame", disable=not progress)):
+            inside = pixels.to_inside(picture)
+            frame = Painted(inside, inside, 0, place)
+            if before is None:
+                yield np.zeros_like(picture)
+            else:
+                yield _write_pair(target, before, frame, *both(frame, before))
+                seen += 1
+            before = frame
+
+    write_video(target / "difference.mp4", differences(), fps=video.fps)
+    return seen
+
+
+def _write_pair(
+    target: Path, before: Painted, frame: Painted, back: npt.NDArray[np.float32], forth: npt.NDArray[np.float32]
+) -> npt.NDArray[np.uint8]:
+    """The files of a frame and the one before it; what is returned is their warped difference."""
+    a, b = f"{before.place + 1:06d}", f"{frame.place + 1:06d}"
+    write_flow(target / f"forward_{a}_{b}.flo", forth)
+    write_flow(target / f"backward_{b}_{a}.flo", back)
+    certain = reliability(back, forth)
+    write_image(target / "colors" / f"{b}.png", flow_colors(back))
+    write_image(target / "reliability" / f"{b}.png", np.repeat(certain[..., np.newaxis], 3, axis=-1))
+    difference = np.abs(warp(before.source[0], back) - frame.source[0]) * certain[..., np.newaxis]
+    return np.clip(LOUDER * difference, 0.0, 255.0).astype(np.uint8)
