@@ -5,30 +5,59 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
 
-MIN_SIMILARITY = 0.7
-"""Within the shots of seven test clips the similarity stays above 0.96, at their cuts it lies below 0.46."""
+BLOCKS = 6
+"""Blocks along the shorter side: a thing that passes close by changes some of them, a cut nearly all."""
 
-FLAT_VARIANCE = 4.0**2
-"""In grey levels squared: pictures with less contrast, such as black frames, count as similar to each other."""
+AGREEING = 0.5
+"""Structural similarity from which a block counts as showing the same thing."""
+
+NEW_SCENE = 0.5
+"""Share of explained blocks below which two frames do not show the same scene."""
+
+STEADY = 0.8
+"""Share of explained blocks above which the motion before was one that flow can follow, so that a loss is a cut."""
+
+FLAT = 4.0
+"""Standard deviation in grey levels: blocks with less in both frames have nothing to compare."""
 
 
-def is_cut(frame: Array, warped: Array) -> bool:
+def is_cut(frame: Array, warped: Array, before: float = 1.0) -> bool:
     """Whether `frame` begins a new shot, given the frame before it, warped to it by the optical flow.
 
-    Within a shot the flow explains the new frame; across a cut it cannot. Both are `(H, W, 3)` in 0..255.
+    Within a shot the flow explains the new frame; across a cut it explains little, from one frame to the next. A
+    whip pan, or a thing that passes close by and fills the picture, also ends up unexplained, but not at once.
+
+    Parameters
+    ----------
+    frame, warped
+        `(H, W, 3)` in 0..255.
+    before
+        What `explained` gave for the pair of frames before this one.
     """
-    return similarity(frame, warped) < MIN_SIMILARITY
+    return explained(frame, warped) < NEW_SCENE and before > STEADY
 
 
-def similarity(a: Array, b: Array) -> float:
-    """Structural similarity of two whole pictures' brightness, in [-1, 1].
+def explained(frame: Array, warped: Array) -> float:
+    """Share of a frame's blocks that look the same in the frame before it, warped to it; both `(H, W, 3)` in 0..255.
 
-    The structure term of Wang et al. 2004 ("Image Quality Assessment", eq. 10) over the picture: the
-    correlation, held near 1 where both are flat. Fades and flashes, which change brightness and contrast,
-    leave it as it is.
+    A block does if the structure term of Wang et al. 2004 ("Image Quality Assessment", eq. 10), the correlation of
+    its brightness, is at least `AGREEING`. Fades and flashes, which change brightness and contrast, leave it as it
+    is. Blocks that are flat in both frames do not count; 1 if all are.
     """
-    x, y = a.mean(axis=-1), b.mean(axis=-1)
-    x, y = x - x.mean(), y - y.mean()
-    covariance = float((x * y).mean())
-    deviations = np.sqrt((float((x * x).mean()) + FLAT_VARIANCE) * (float((y * y).mean()) + FLAT_VARIANCE))
-    return float((covariance + FLAT_VARIANCE) / deviations)
+    x, y = (_blocks(picture.mean(axis=-1)) for picture in (frame, warped))
+    variances = x.var(axis=1), y.var(axis=1)
+    textured = np.maximum(*variances) > FLAT**2
+    if not textured.any():
+        return 1.0
+    covariance = ((x - x.mean(axis=1, keepdims=True)) * (y - y.mean(axis=1, keepdims=True))).mean(axis=1)
+    structure = (covariance + FLAT**2) / np.sqrt((variances[0] + FLAT**2) * (variances[1] + FLAT**2))
+    return float((structure[textured] > AGREEING).mean())
+
+
+def _blocks(plane: Array) -> Array:
+    """(H, W) -> (blocks, pixels of one); what is left over at the right and below is left out."""
+    height, width = plane.shape
+    side = max(1, min(height, width) // BLOCKS)
+    rows, columns = height // side, width // side
+    cut = plane[: rows * side, : columns * side].reshape(rows, side, columns, side)
+    return cut.transpose(0, 2, 1, 3).reshape(rows * columns, side * side)

@@ -13,7 +13,7 @@ from ..motion.fields import FlowFolder
 from ..motion.filling import borrow
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import reliability
-from ..motion.scenes import is_cut
+from ..motion.scenes import explained, is_cut
 from ..motion.warping import spline_warp, warp
 
 Array = npt.NDArray[np.float32]
@@ -37,6 +37,7 @@ class Painted(NamedTuple):
     result: Array  # (1, H, W, 3) float32, clipped to 0..255
     steps: int  # evaluations it took; 0 for a held frame
     place: int = 0  # in the clip, from 0
+    explained: float = 1.0  # by the frame before it, see `scenes.explained`
 
 
 class Carried(NamedTuple):
@@ -45,6 +46,7 @@ class Carried(NamedTuple):
     start: Array  # (1, H, W, 3) all of them together, painted everywhere
     warped: Array  # (K, H, W, 3) each of them, in the order of the distances; 0 where there is none
     reliability: Array  # (K, H, W) in [0, 1], long-term weights
+    explained: float  # how much of the frame the nearest of them explains
 
 
 def carry(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], flow: FlowPair) -> Carried | None:
@@ -81,7 +83,7 @@ def carry(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], fl
         covered += view.certain
     start = _together(views, frame.source[0])
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
-    return Carried(start[np.newaxis], warped, weights)
+    return Carried(start[np.newaxis], warped, weights, views[0].explained)
 
 
 class View(NamedTuple):
@@ -92,6 +94,7 @@ class View(NamedTuple):
     back: Array  # (H, W, 2), the flow from the present frame to it
     certain: Array  # (H, W), its reliability
     result: Array  # (H, W, 3), its result, moved
+    explained: float
 
 
 def _views(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], flow: FlowPair) -> Iterator[View]:
@@ -106,10 +109,12 @@ def _views(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], f
             continue  # a held frame, once more
         before.append(one.source)
         back, forth = flow(frame, one)
-        if not is_cut(frame.source[0], warp(one.source[0], back)):
-            view = View(place, one, back, reliability(back, forth), spline_warp(one.result[0], back))
-            covered += view.certain
-            yield view
+        warped = warp(one.source[0], back)
+        if is_cut(frame.source[0], warped, one.explained if distance == 1 else 1.0):
+            continue
+        certain, share = reliability(back, forth), explained(frame.source[0], warped)
+        covered += certain
+        yield View(place, one, back, certain, spline_warp(one.result[0], back), share)
 
 
 def _together(views: Sequence[View], frame: Array) -> Array:

@@ -29,8 +29,8 @@ def paint(
 ) -> Iterator[Painted]:
     """The frames one by one, in float32, each as soon as it is done.
 
-    It goes on after `earlier`, the frames painted last, as many as the options' `history` reaches back, when they
-    are given; `first` is then the first frame of the whole clip, which the network was scaled on.
+    It goes on after `earlier`, the frames painted last, as many as the options' `history` reaches back, when they are
+    given; `first` is then the first frame of the whole clip, which the network was scaled on.
     """
     solver: Solver | None = None
     memory = deque(earlier, maxlen=max(options.history))
@@ -40,7 +40,7 @@ def paint(
             beginning = content if first is None else load_picture(first, options.max_size, "first frame")
             solver, grams = prepare(beginning, style, options, model)
         if memory and is_held(content, memory[-1].source, options.still_threshold):
-            memory.append(memory[-1]._replace(steps=0, place=place))
+            memory.append(memory[-1]._replace(steps=0, place=place, explained=1.0))
         else:
             frame = Painted(content, start_picture(content, options), 0, place)
             memory.append(_paint_one(solver, frame, grams, memory, options, flow, on_step))
@@ -76,6 +76,7 @@ def _paint_one(
     carried = carry(memory, frame, options.history, flow) if held else None
     if carried is None:
         return optimise(solver, frame, solver.targets(frame.source, grams), options.steps, on_step)
+    frame = frame._replace(explained=carried.explained)
     if options.warm_start:
         frame = frame._replace(result=carried.start)
     targets = solver.targets(frame.source, grams, carried.warped, carried.reliability)

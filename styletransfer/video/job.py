@@ -193,13 +193,13 @@ def _write_frame(folder: pathlib.Path, number: int, painted: Painted) -> None:
     write_image(_frame_file(folder, number), pixels.to_outside(painted.result))
 
 
-def _keep(folder: pathlib.Path, number: int, painted: Painted, reach: int) -> None:
+def _keep(folder: pathlib.Path, number: int, painted: Painted, kept: int) -> None:
     """A finished frame, then the state: a job killed between the two paints that frame again, alike."""
     _write_frame(folder, number, painted)
     (folder / "state").mkdir(exist_ok=True)
     with replacing(_state_file(folder, number)) as part:
-        np.savez(part, source=painted.source, result=painted.result)
-    _state_file(folder, number - reach).unlink(missing_ok=True)
+        np.savez(part, **painted._asdict())
+    _state_file(folder, number - kept).unlink(missing_ok=True)
 
 
 def _frame_file(folder: pathlib.Path, number: int) -> pathlib.Path:
@@ -239,14 +239,14 @@ def _is_unfinished(folder: pathlib.Path, manifest: dict[str, Any]) -> bool:
     return True
 
 
-def _state(folder: pathlib.Path, reach: int) -> tuple[int, list[Painted]]:
+def _state(folder: pathlib.Path, kept: int) -> tuple[int, list[Painted]]:
     """How many frames are done, and the last of them, as many as the history reaches back to; (0, []) for none."""
     done = max((int(file.stem) for file in (folder / "state").glob("*.npz")), default=0)
     earlier = []
     try:
-        for number in range(max(1, done - reach + 1), done + 1):
+        for number in range(max(1, done - kept + 1), done + 1):
             with _state_file(folder, number).open("rb") as file, np.load(file, allow_pickle=False) as state:
-                earlier.append(Painted(state["source"], state["result"], 0, number - 1))
+                earlier.append(Painted(**{name: state[name][()] for name in Painted._fields}))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         log.warning("the state in %s is damaged: painting from the first frame again", folder)
         return 0, []

@@ -58,7 +58,7 @@ def paint_passes(
         for index in range(count) if number % 2 else reversed(range(count)):
             done, painted = _load(folder, index)
             if memory and is_held(painted.source, memory[-1].source, options.still_threshold):
-                memory.append(memory[-1]._replace(steps=0, place=index))
+                memory.append(memory[-1]._replace(steps=0, place=index, explained=1.0))
                 painted = painted._replace(result=memory[-1].result, steps=0)
             else:
                 if done < number:
@@ -93,9 +93,10 @@ def _blend(
     """
     carried = carry(memory, own, options.history, flow) if number > 1 else None
     if carried is None:
-        return own, solver.targets(own.source, grams)
+        return own._replace(explained=1.0), solver.targets(own.source, grams)
     seen = np.minimum(carried.reliability.sum(axis=0), 1.0)[np.newaxis, ..., np.newaxis]
-    blended = own._replace(result=own.result + np.float32(options.blend) * seen * (carried.start - own.result))
+    result = own.result + np.float32(options.blend) * seen * (carried.start - own.result)
+    blended = own._replace(result=result, explained=carried.explained)
     if number < options.temporal_from:
         return blended, solver.targets(own.source, grams)
     return blended, solver.targets(own.source, grams, carried.warped, carried.reliability)
@@ -120,10 +121,10 @@ def _file(folder: pathlib.Path, index: int) -> pathlib.Path:
 
 def _store(folder: pathlib.Path, index: int, number: int, painted: Painted) -> None:
     with replacing(_file(folder, index)) as part:
-        np.savez(part, passes=number, source=painted.source, result=painted.result, steps=painted.steps)
+        np.savez(part, passes=number, **painted._asdict())
 
 
 def _load(folder: pathlib.Path, index: int) -> tuple[int, Painted]:
     """How many passes a frame has seen, and the frame."""
     with _file(folder, index).open("rb") as file, np.load(file, allow_pickle=False) as data:
-        return int(data["passes"]), Painted(data["source"], data["result"], int(data["steps"]), index)
+        return int(data["passes"]), Painted(**{name: data[name][()] for name in Painted._fields})
