@@ -59,6 +59,12 @@ def test_a_uniform_pan_is_unreliable_only_where_it_leaves_the_frame():
     np.testing.assert_array_equal(reliability(ab, -ab, soft=False) == 0, expected)
 
 
+def test_what_leaves_the_frame_may_be_trusted_by_choice():
+    ab = np.broadcast_to(np.array([3.0, -2.0], np.float32), (20, 30, 2))
+    assert (reliability(ab, -ab, border=False) == 1).all()
+    assert (reliability(ab, 0 * ab, border=False) == 0).all()  # what is occluded is not
+
+
 @given(st.integers(0, 99), st.sampled_from([(1, 1), (1, 9), (6, 1), (12, 17)]), st.booleans())
 def test_always_between_zero_and_one(seed, shape, soft):
     rng = np.random.default_rng(seed)
