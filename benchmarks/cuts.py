@@ -1,6 +1,6 @@
 """Where a clip is cut, and how sure that is: the share of each frame that the one before it explains.
 
-    python benchmarks/cuts.py CLIP [CLIP ...] [--max-size 128]
+python benchmarks/cuts.py CLIP [CLIP ...] [--max-size 128]
 """
 
 import argparse

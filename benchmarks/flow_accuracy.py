@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import imageio.v3 as iio
 import numpy as np
 
-from styletransfer.motion.flow import QUALITIES, estimate_flow_pair, named_flow, read_flo
+from styletransfer.motion.fields import read_flow
+from styletransfer.motion.flow import QUALITIES, estimate_flow_pair, named_flow
 from styletransfer.motion.occlusion import disocclusion, leaves_frame
 from styletransfer.pixels import resize
 
@@ -47,7 +48,7 @@ class Row(NamedTuple):
 
 def load(folder: Path) -> Pair:
     """One pair of the data."""
-    truth = read_flo(folder / "flow.flo")
+    truth = read_flow(folder / "flow.flo")
     known = (np.abs(truth) < UNKNOWN).all(-1)
     if (folder / "invalid.png").exists():
         known &= iio.imread(folder / "invalid.png") == 0

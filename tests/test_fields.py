@@ -71,6 +71,31 @@ def test_what_is_no_flow_is_refused(tmp_path, name, content, words):
         read_flow(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PIEH",
+        b"RIFF" + np.array([1, 1], "<i4").tobytes() + bytes(8),
+        b"PIEH" + np.array([2, 2], "<i4").tobytes() + bytes(31),
+        b"PIEH" + np.array([2, 2], "<i4").tobytes() + bytes(33),
+        b"PIEH" + np.array([2**30, 2**30], "<i4").tobytes() + bytes(64),
+        b"PIEH" + np.array([-1, -1], "<i4").tobytes() + bytes(8),
+        b"PIEH" + np.array([0, 5], "<i4").tobytes(),
+    ],
+)
+def test_a_damaged_flo_is_named(tmp_path, content):
+    path = tmp_path / "damaged.flo"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"damaged\.flo"):
+        read_flow(path)
+
+
+def test_only_a_flow_is_written(tmp_path):
+    with pytest.raises(ValueError, match=r"\(4, 5, 3\)"):
+        write_flow(tmp_path / "picture.flo", np.zeros((4, 5, 3)))
+
+
 def test_an_array_of_objects_is_not_unpickled(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="is not a NumPy file of numbers"):

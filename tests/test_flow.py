@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from styletransfer.motion import flow as flow_module
-from styletransfer.motion.flow import estimate_flow, estimate_flow_pair, named_flow, read_flo, write_flo
+from styletransfer.motion.fields import read_flow
+from styletransfer.motion.flow import estimate_flow, estimate_flow_pair, named_flow
+from styletransfer.motion.occlusion import disocclusion
 from styletransfer.motion.warping import warp
 
 HEIGHT, WIDTH = 64, 96
@@ -60,6 +62,35 @@ def test_finds_a_square_that_moves_over_still_ground(target):
     assert end_point_error(found, 0)[far].mean() < 0.1
 
 
+@pytest.mark.parametrize("quality, width, speed", [("balanced", 12, -6), ("balanced", 20, 12), ("best", 12, 10)])
+def test_finds_a_trunk_that_passes_before_a_pan(quality, width, speed):
+    """As wide as a tree trunk, and faster than the ground by up to its own width; what it hides is found too."""
+    frames, truth, trunk, hidden = trunk_before_a_pan(width, speed, pan=-2)
+    there, back = estimate_flow_pair(*frames, quality=quality)
+    error = end_point_error(there, truth)
+    assert (error[trunk] < 1).mean() > 0.8
+    assert np.median(error[~trunk]) < 0.2
+    found = disocclusion(there, back)
+    assert 2 * (found & hidden).sum() / (found.sum() + hidden.sum()) > 0.5
+
+
+def trunk_before_a_pan(width: int, speed: int, pan: int):
+    """Two frames, the flow, where the trunk is, and what it hides in the second frame."""
+    height, columns, margin = 96, 160, 24
+    ground = texture(height, columns + 2 * margin, seed=7, smooth=1.5)
+    bark = texture(height, columns + 2 * margin, seed=8, smooth=1.5) // 2
+    x = np.arange(columns) - 80 - 4 * np.sin(np.arange(height) / 20)[:, np.newaxis]
+
+    def moved(picture: np.ndarray, shift: int) -> np.ndarray:
+        return picture[:, margin - shift : margin - shift + columns]
+
+    trunk, later = np.abs(x) < width / 2, np.abs(x - speed) < width / 2
+    frames = [np.where(where[..., np.newaxis], moved(bark, time * speed), moved(ground, time * pan))
+              for time, where in enumerate((trunk, later))]  # fmt: skip
+    truth = np.stack([np.where(trunk, speed, pan), np.zeros_like(trunk)], -1)
+    return frames, truth, trunk, ~trunk & np.roll(later, -pan, 1)
+
+
 def test_the_pair_is_there_and_back(target):
     truth = sinusoidal(HEIGHT, WIDTH, 3.0)
     source = moved(target, truth)
@@ -68,7 +99,7 @@ def test_the_pair_is_there_and_back(target):
     round_trip = there + warp(back, there)
     assert np.abs(round_trip[8:-8, 8:-8]).mean() < 0.1
     swapped = estimate_flow_pair(target, source)
-    np.testing.assert_allclose(swapped, (back, there), atol=1e-3)
+    np.testing.assert_allclose(swapped, (back, there), atol=0.02)  # rounding decides what is hidden, here and there
 
 
 @pytest.mark.parametrize("quality", flow_module.QUALITIES)
@@ -159,38 +190,6 @@ def test_opencv_is_asked_for_by_name_when_missing(monkeypatch):
         named_flow("dis")
 
 
-@given(hnp.arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(2))))
-def test_flo_round_trip(tmp_path_factory, field):
-    path = tmp_path_factory.mktemp("flo") / "field.flo"
-    write_flo(path, field)
-    np.testing.assert_array_equal(read_flo(path), field)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"PIEH",
-        b"RIFF" + np.array([1, 1], "<i4").tobytes() + bytes(8),
-        b"PIEH" + np.array([2, 2], "<i4").tobytes() + bytes(31),
-        b"PIEH" + np.array([2, 2], "<i4").tobytes() + bytes(33),
-        b"PIEH" + np.array([2**30, 2**30], "<i4").tobytes() + bytes(64),
-        b"PIEH" + np.array([-1, -1], "<i4").tobytes() + bytes(8),
-        b"PIEH" + np.array([0, 5], "<i4").tobytes(),
-    ],
-)
-def test_a_damaged_flo_is_named(tmp_path, content):
-    path = tmp_path / "damaged.flo"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"damaged\.flo"):
-        read_flo(path)
-
-
-def test_only_a_flow_is_written(tmp_path):
-    with pytest.raises(ValueError, match=r"\(4, 5, 3\)"):
-        write_flo(tmp_path / "picture.flo", np.zeros((4, 5, 3)))
-
-
 @pytest.mark.benchmark
 def test_beats_one_pixel_on_middlebury(data):
     import imageio.v3 as iio
@@ -201,7 +200,7 @@ def test_beats_one_pixel_on_middlebury(data):
     errors = []
     for folder in folders:
         found = estimate_flow(iio.imread(folder / "frame1.png"), iio.imread(folder / "frame2.png"))
-        truth = read_flo(folder / "flow.flo")
+        truth = read_flow(folder / "flow.flo")
         known = (np.abs(truth) < 1e9).all(-1)
         errors.append(end_point_error(found, truth)[known].mean())
     assert np.mean(errors) < 1.0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from styletransfer.motion.flow import read_flo
+from styletransfer.motion.fields import read_flow
 from styletransfer.motion.occlusion import disocclusion, leaves_frame, motion_boundary, reliability
 
 SHIFT = 6
@@ -59,6 +59,12 @@ def test_a_uniform_pan_is_unreliable_only_where_it_leaves_the_frame():
     np.testing.assert_array_equal(reliability(ab, -ab, soft=False) == 0, expected)
 
 
+def test_what_leaves_the_frame_may_be_trusted_by_choice():
+    ab = np.broadcast_to(np.array([3.0, -2.0], np.float32), (20, 30, 2))
+    assert (reliability(ab, -ab, border=False) == 1).all()
+    assert (reliability(ab, 0 * ab, border=False) == 0).all()  # what is occluded is not
+
+
 @given(st.integers(0, 99), st.sampled_from([(1, 1), (1, 9), (6, 1), (12, 17)]), st.booleans())
 def test_always_between_zero_and_one(seed, shape, soft):
     rng = np.random.default_rng(seed)
@@ -95,8 +101,8 @@ def test_equals_the_published_maps(data, a):
     folder = data / "flow" / "ruder_marple"
     if not folder.is_dir():
         pytest.skip(f"{folder} is missing: the flow fields and maps published by Ruder et al.")
-    forward = read_flo(folder / f"forward_{a}_{a + 1}.flo")
-    backward = read_flo(folder / f"backward_{a + 1}_{a}.flo")
+    forward = read_flow(folder / f"forward_{a}_{a + 1}.flo")
+    backward = read_flow(folder / f"backward_{a + 1}_{a}.flo")
     for (i, j), flows in (((a, a + 1), (forward, backward)), ((a + 1, a), (backward, forward))):
         published = _read_pgm(folder / f"reliable_{i}_{j}.pgm")
         ours = np.rint(255 * reliability(*flows))

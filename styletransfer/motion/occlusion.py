@@ -30,12 +30,13 @@ def reliability(
     *,
     soft: bool = True,
     boundaries: bool = True,
+    border: bool = True,
     sigma: float = 0.8,
 ) -> npt.NDArray[np.float32]:
     """How far each pixel of frame a can be trusted to be seen in frame b, at `position + flow_ab`.
 
-    0 where the pixel is occluded in b or leaves the frame, or where the motion has a boundary and the flow is
-    likely to be wrong; 1 elsewhere.
+    0 where the pixel is occluded in b, leaves the frame (`border`), or where the motion has a boundary
+    (`boundaries`) and the flow is likely to be wrong; 1 elsewhere.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ def reliability(
         Smooth the map with a Gaussian, as Ruder et al. do; else it is 0 or 1.
     boundaries : bool
         Distrust motion boundaries (eq. 6).
+    border : bool
+        Distrust pixels that leave the frame; else they are held to the nearest pixel of its edge.
     sigma : float
         Of the Gaussian, in pixels.
 
@@ -62,7 +65,8 @@ def reliability(
     if boundaries:
         certain[motion_boundary(ab)] = 0.0
     certain[disocclusion(ab, ba)] = OCCLUDED
-    certain[leaves_frame(ab)] = 0.0
+    if border:
+        certain[leaves_frame(ab)] = 0.0
     if soft and sigma > 0.0:
         certain = gaussian_filter(certain, sigma, mode="reflect", truncate=TRUNCATE)
     return np.clip(certain, 0.0, 1.0)
