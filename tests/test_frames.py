@@ -143,7 +143,7 @@ def test_a_clip_taken_up_again_goes_on_as_if_never_stopped(model):
     frames, options = pan(4), StyleOptions(steps=4, **FEW)
     flow = both_ways(true_flow, "fast")
     whole = list(paint(frames, STYLE, options, model=model, flow=flow))
-    rest = list(paint(frames[2:], STYLE, options, model=model, flow=flow, earlier=whole[1:2], first=frames[0]))
+    rest = list(paint(frames[2:], STYLE, options, model=model, flow=flow, earlier=whole[:2], first=frames[0]))
     for a, b in zip(whole[2:], rest, strict=True):
         np.testing.assert_array_equal(a.result, b.result)
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -14,27 +14,49 @@ REACH = 0.25
 """How far paint is taken from, in longer sides of the picture."""
 WINDOW = 0.12
 """The window over which sources are compared, in longer sides: smaller ones make a mosaic of the painting."""
+CLEARLY = 0.5
+"""Paint is borrowed where it differs by less than this share of what the flow offers: seams are only worth that."""
+STROKE = 0.02
+"""Sigma of the blur that tells strokes from the light under them, in longer sides."""
+GOLDEN = math.pi * (3.0 - math.sqrt(5.0))
+"""The angle that spreads points evenly over a disc."""
 
 
-def borrow(moved: Array, seen: Array, painted: Array, earlier: Array, frame: Array, missing: Mask) -> Array:
-    """`moved`, with better paint at the missing pixels: from where `earlier` looks most like `frame` does there.
+def borrow(
+    moved: Array,
+    seen: Array,
+    frame: Array,
+    missing: Mask,
+    *,
+    model: Array,
+    painting: Array,
+    turn: int = 0,
+) -> Array:
+    """`moved`, with better paint at the missing pixels: the strokes of a painting, in the light of the frame.
 
-    Every missing pixel takes the paint that lies at one of a few displacements from it, the one at which the
-    earlier frame differs least from the present one in a window around it; the flow's own answer stays where it
-    is the best. So grass is filled from painted grass, in whole strokes, and the optimisation only has to fit
-    them in. Mirroring the border instead draws kaleidoscopes, repeating it draws streaks, and the bare frame
-    stays bare for many frames (all tried, see `docs/defaults.md`).
+    Every missing pixel takes the strokes that lie at one of a few displacements from it in `painting`, the one at
+    which `model`, which it was painted from, differs least from the frame in a window around it; what the flow
+    offers stays where it is nearly as good. Under the strokes lies the frame, blurred, in the colours that the
+    painting gives to the model's: so clouds stay clouds, and there are no steps between patches. The optimisation
+    only has to fit the strokes in.
+
+    The painting had better be one that was painted in full, such as the first of its scene: paint that was borrowed
+    from borrowed paint, frame after frame, turns into scales. Mirroring the border instead draws kaleidoscopes,
+    repeating it draws streaks, and the bare frame stays bare for many frames (all tried, see `docs/defaults.md`).
 
     Parameters
     ----------
     moved, seen
         `(H, W, 3)`, the earlier result and the earlier frame, both moved along the flow.
-    painted, earlier
-        `(H, W, 3)`, the same two where they were.
     frame
         `(H, W, 3)`, the present frame.
     missing
         `(H, W)`, where the flow is not to be trusted.
+    model, painting
+        `(H, W, 3)`, a frame and its result.
+    turn
+        Turns the displacements: with another number for every frame, strips that enter at the border one by one
+        take strokes from different places.
 
     Returns
     -------
@@ -42,15 +64,31 @@ def borrow(moved: Array, seen: Array, painted: Array, earlier: Array, frame: Arr
     """
     height, width = missing.shape
     window = max(3, round(WINDOW * max(height, width)))
-    filled = moved.copy()
-    least = _difference(frame, seen, window)
-    for dy, dx in _displacements(height, width):
+    filled, borrowed = moved.copy(), np.zeros_like(missing)
+    least = CLEARLY * _difference(frame, seen, window)
+    for dy, dx in _displacements(height, width, turn):
         here, there = _overlap(height, width, dy, dx)
-        difference = _difference(frame[here], earlier[there], window)
+        difference = _difference(frame[here], model[there], window)
         better = missing[here] & (difference < least[here])
         least[here][better] = difference[better]
-        filled[here][better] = painted[there][better]
+        filled[here][better] = painting[there][better]
+        borrowed[here] |= better
+    relit = filled - _light(filled) + _recolored(_light(frame), _light(model), _light(painting))
+    filled[borrowed] = relit[borrowed]
     return filled
+
+
+def _light(picture: Array) -> Array:
+    """The picture without its strokes: `(H, W, 3)`."""
+    sigma = STROKE * max(picture.shape[:2])
+    return np.asarray(gaussian_filter(picture, (sigma, sigma, 0.0), mode="nearest"))
+
+
+def _recolored(light: Array, model: Array, painting: Array) -> Array:
+    """`light` in the colours that the affine map nearest to model -> painting gives it (least squares)."""
+    known = np.concatenate([model.reshape(-1, 3), np.ones((model[..., 0].size, 1), np.float32)], axis=1)
+    colors, *_ = np.linalg.lstsq(known, painting.reshape(-1, 3), rcond=None)
+    return np.asarray(light @ colors[:3] + colors[3], np.float32)
 
 
 def _difference(a: Array, b: Array, window: int) -> Array:
@@ -58,13 +96,13 @@ def _difference(a: Array, b: Array, window: int) -> Array:
     return uniform_filter(np.square(a - b).sum(axis=-1), window, mode="nearest")
 
 
-def _displacements(height: int, width: int) -> list[tuple[int, int]]:
-    """`CANDIDATES` of them, spread evenly over a disc by the golden angle; the same in every frame."""
-    reach, golden = REACH * max(height, width), math.pi * (3.0 - math.sqrt(5.0))
+def _displacements(height: int, width: int, turn: int) -> list[tuple[int, int]]:
+    """`CANDIDATES` of them, spread evenly over a disc, which is turned by the golden angle from turn to turn."""
+    reach = REACH * max(height, width)
     found = []
     for k in range(1, CANDIDATES + 1):
-        radius = reach * math.sqrt(k / CANDIDATES)
-        dy, dx = round(radius * math.sin(k * golden)), round(radius * math.cos(k * golden))
+        radius, angle = reach * math.sqrt(k / CANDIDATES), (k + turn) * GOLDEN
+        dy, dx = round(radius * math.sin(angle)), round(radius * math.cos(angle))
         found.append((int(np.clip(dy, 1 - height, height - 1)), int(np.clip(dx, 1 - width, width - 1))))
     return found
 

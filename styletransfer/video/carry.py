@@ -38,6 +38,7 @@ class Painted(NamedTuple):
     steps: int  # evaluations it took; 0 for a held frame
     place: int = 0  # in the clip, from 0
     explained: float = 1.0  # by the frame before it, see `scenes.explained`
+    opens: bool = False  # a scene: nothing was carried to it, all of it is painted with the same care
 
 
 class Carried(NamedTuple):
@@ -49,7 +50,9 @@ class Carried(NamedTuple):
     explained: float  # how much of the frame the nearest of them explains
 
 
-def carry(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], flow: FlowPair) -> Carried | None:
+def carry(
+    earlier: Sequence[Painted], frame: Painted, history: Sequence[int], flow: FlowPair, opening: Painted | None = None
+) -> Carried | None:
     """Earlier results moved to where their objects are now, or None if there is none or all are of other scenes.
 
     The weight of an earlier frame is what the frames nearer in time leave: c_long of a frame is
@@ -57,8 +60,8 @@ def carry(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], fl
     the frame in which it was last seen.
 
     The start is the nearest result. What it does not show comes from the farther ones, and what none shows borrows
-    paint from where the nearest looked alike: it may be wrongly placed, but it is painted, and so a better start
-    than the bare frame, which stays bare for many frames.
+    strokes from where the scene's opening frame, or else the nearest, looked alike: they may be wrongly placed, but
+    they are painted, and so a better start than the bare frame, which stays bare for many frames.
 
     Parameters
     ----------
@@ -70,6 +73,8 @@ def carry(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], fl
         Distances of the frames to look back to, in frames, nearest first: 1 is the one before.
     flow
         Both flows between two frames, see `both_ways`.
+    opening
+        The frame that the scene began with.
     """
     views = list(_views(earlier, frame, history, flow))
     if not views:
@@ -81,7 +86,7 @@ def carry(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], fl
         warped[view.place] = view.result
         weights[view.place] = np.maximum(view.certain - covered, 0.0)
         covered += view.certain
-    start = _together(views, frame.source[0])
+    start = _together(views, frame, opening or views[0].origin)
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
     return Carried(start[np.newaxis], warped, weights, views[0].explained)
 
@@ -117,7 +122,7 @@ def _views(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], f
         yield View(place, one, back, certain, spline_warp(one.result[0], back), share)
 
 
-def _together(views: Sequence[View], frame: Array) -> Array:
+def _together(views: Sequence[View], frame: Painted, opening: Painted) -> Array:
     """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed."""
     nearest = views[0]
     start, missing = nearest.result.copy(), nearest.certain < SEEN
@@ -126,10 +131,10 @@ def _together(views: Sequence[View], frame: Array) -> Array:
         start[found] = view.result[found]
         missing &= ~found
     if missing.any():
-        source, result = nearest.origin.source[0], nearest.origin.result[0]
         # Beyond the border the flow has no answer: there it looks like nothing in the frame.
-        seen = warp(source, nearest.back, border=-1000.0)
-        start = borrow(start, seen, result, source, frame, missing)
+        seen = warp(nearest.origin.source[0], nearest.back, border=-1000.0)
+        model, painting = opening.source[0], opening.result[0]
+        start = borrow(start, seen, frame.source[0], missing, model=model, painting=painting, turn=frame.place)
     return start
 
 

@@ -29,21 +29,25 @@ def paint(
 ) -> Iterator[Painted]:
     """The frames one by one, in float32, each as soon as it is done.
 
-    It goes on after `earlier`, the frames painted last, as many as the options' `history` reaches back, when they are
-    given; `first` is then the first frame of the whole clip, which the network was scaled on.
+    It goes on after `earlier` when that is given: the frame that opened the scene, and the frames painted last, as
+    many as the options' `history` reaches back; `first` is then the first frame of the whole clip, which the network
+    was scaled on.
     """
     solver: Solver | None = None
     memory = deque(earlier, maxlen=max(options.history))
+    opening = next((one for one in reversed(earlier) if one.opens), None)
     begin, shape = (memory[-1].place + 1, memory[-1].source.shape) if memory else (0, None)
     for place, content in enumerate(load_frames(frames, options.max_size, shape), begin):
         if solver is None:
             beginning = content if first is None else load_picture(first, options.max_size, "first frame")
             solver, grams = prepare(beginning, style, options, model)
         if memory and is_held(content, memory[-1].source, options.still_threshold):
-            memory.append(memory[-1]._replace(steps=0, place=place, explained=1.0))
+            memory.append(memory[-1]._replace(steps=0, place=place, explained=1.0, opens=False))
         else:
             frame = Painted(content, start_picture(content, options), 0, place)
-            memory.append(_paint_one(solver, frame, grams, memory, options, flow, on_step))
+            memory.append(_paint_one(solver, frame, grams, memory, opening, options, flow, on_step))
+        if memory[-1].opens:
+            opening = memory[-1]
         yield memory[-1]
 
 
@@ -67,14 +71,16 @@ def _paint_one(
     frame: Painted,
     grams: tuple[Any, ...],
     memory: Sequence[Painted],
+    opening: Painted | None,
     options: StyleOptions,
     flow: FlowPair,
     on_step: OnStep,
 ) -> Painted:
     """One frame, held to the earlier ones where what it shows could be seen in them."""
     held = options.warm_start or options.temporal_weight > 0.0
-    carried = carry(memory, frame, options.history, flow) if held else None
+    carried = carry(memory, frame, options.history, flow, opening) if held else None
     if carried is None:
+        frame = frame._replace(opens=True)
         return optimise(solver, frame, solver.targets(frame.source, grams), options.steps, on_step)
     frame = frame._replace(explained=carried.explained)
     if options.warm_start:

@@ -5,7 +5,7 @@ While it runs, a job lives in a folder beside its target, `OUT.mp4.job/`:
     manifest.json    what is painted with what: a job is only taken up with the same arguments
     frames/          the finished frames, 000001.png and on
     state/           000001.npz and on: float32 results, of the last frames, from which the next one starts, or, with
-                     several passes, of all frames
+                     several passes, of all frames; opening.npz: the frame that the scene began with
 
 Every file is written under another name and renamed when complete. The folder is removed when the target
 is there.
@@ -40,6 +40,7 @@ from .passes import paint_passes
 log = logging.getLogger(__name__)
 
 FINGERPRINT_BYTES = 1 << 20
+OPENING = "opening.npz"
 
 
 class Clip(NamedTuple):
@@ -197,8 +198,10 @@ def _keep(folder: pathlib.Path, number: int, painted: Painted, kept: int) -> Non
     """A finished frame, then the state: a job killed between the two paints that frame again, alike."""
     _write_frame(folder, number, painted)
     (folder / "state").mkdir(exist_ok=True)
-    with replacing(_state_file(folder, number)) as part:
-        np.savez(part, **painted._asdict())
+    names = (OPENING, _state_file(folder, number).name) if painted.opens else (_state_file(folder, number).name,)
+    for name in names:
+        with replacing(folder / "state" / name) as part:
+            np.savez(part, **painted._asdict())
     _state_file(folder, number - kept).unlink(missing_ok=True)
 
 
@@ -240,19 +243,23 @@ def _is_unfinished(folder: pathlib.Path, manifest: dict[str, Any]) -> bool:
 
 
 def _state(folder: pathlib.Path, kept: int) -> tuple[int, list[Painted]]:
-    """How many frames are done, and the last of them, as many as the history reaches back to; (0, []) for none."""
-    done = max((int(file.stem) for file in (folder / "state").glob("*.npz")), default=0)
-    earlier = []
+    """How many frames are done, and, of these, the one that opened the scene and the last `kept`; (0, []) for none."""
+    done = max((int(file.stem) for file in (folder / "state").glob("[0-9]*.npz")), default=0)
+    if not done:
+        return 0, []
+    last = [_state_file(folder, number) for number in range(max(1, done - kept + 1), done + 1)]
     try:
-        for number in range(max(1, done - kept + 1), done + 1):
-            with _state_file(folder, number).open("rb") as file, np.load(file, allow_pickle=False) as state:
-                earlier.append(Painted(**{name: state[name][()] for name in Painted._fields}))
+        frames = {frame.place: frame for frame in map(_load, [folder / "state" / OPENING, *last])}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         log.warning("the state in %s is damaged: painting from the first frame again", folder)
         return 0, []
-    if done:
-        log.info("going on after frame %d of the job in %s", done, folder)
-    return done, earlier
+    log.info("going on after frame %d of the job in %s", done, folder)
+    return done, [frames[place] for place in sorted(frames) if place < done]
+
+
+def _load(path: pathlib.Path) -> Painted:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as state:
+        return Painted(**{name: state[name][()] for name in Painted._fields})
 
 
 def _differences(earlier: Any, now: dict[str, Any]) -> str:
