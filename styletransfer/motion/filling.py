@@ -14,8 +14,8 @@ REACH = 0.25
 """How far paint is taken from, in longer sides of the picture."""
 WINDOW = 0.12
 """The window over which sources are compared, in longer sides: smaller ones make a mosaic of the painting."""
-CLEARLY = 0.5
-"""Paint is borrowed where it differs by less than this share of what the flow offers: seams are only worth that."""
+ALIKE = 12.0
+"""Difference in grey levels, averaged over 3x3 pixels, up to which what the flow offers looks like the frame."""
 STROKE = 0.02
 """Sigma of the blur that tells strokes from the light under them, in longer sides."""
 GOLDEN = math.pi * (3.0 - math.sqrt(5.0))
@@ -34,11 +34,12 @@ def borrow(
 ) -> Array:
     """`moved`, with better paint at the missing pixels: the strokes of a painting, in the light of the frame.
 
-    Every missing pixel takes the strokes that lie at one of a few displacements from it in `painting`, the one at
-    which `model`, which it was painted from, differs least from the frame in a window around it; what the flow
-    offers stays where it is nearly as good. Under the strokes lies the frame, blurred, in the colours that the
-    painting gives to the model's: so clouds stay clouds, and there are no steps between patches. The optimisation
-    only has to fit the strokes in.
+    A missing pixel keeps what the flow offers where the earlier frame, moved along it, looks like the present one:
+    most of what is distrusted, such as the sides of a motion boundary, does. Any other takes the strokes that lie at
+    one of a few displacements from it in `painting`, the one at which `model`, which was painted there, differs least
+    from the frame in a window around it. Under the strokes lies the frame, blurred, in the colours that the painting
+    gives to the model's: so clouds stay clouds, and there are no steps between patches. The optimisation only has
+    to fit the strokes in.
 
     The painting had better be one that was painted in full, such as the first of its scene: paint that was borrowed
     from borrowed paint, frame after frame, turns into scales. Mirroring the border instead draws kaleidoscopes,
@@ -64,8 +65,9 @@ def borrow(
     """
     height, width = missing.shape
     window = max(3, round(WINDOW * max(height, width)))
+    missing = missing & (uniform_filter(np.abs(frame - seen).mean(axis=-1), 3, mode="nearest") > ALIKE)
     filled, borrowed = moved.copy(), np.zeros_like(missing)
-    least = CLEARLY * _difference(frame, seen, window)
+    least = _difference(frame, seen, window)
     for dy, dx in _displacements(height, width, turn):
         here, there = _overlap(height, width, dy, dx)
         difference = _difference(frame[here], model[there], window)
