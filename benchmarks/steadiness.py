@@ -24,6 +24,7 @@ from styletransfer.motion.flow import named_flow
 from styletransfer.options import StyleOptions
 from styletransfer.video.carry import FlowPair, both_ways
 from styletransfer.video.chain import paint
+from styletransfer.video.passes import paint_passes
 
 JUDGES = {"DIS": "dis", "built-in flow": "builtin"}
 
@@ -41,6 +42,13 @@ METHODS = {
     "no temporal loss": {"temporal_weight": 0.0},
     "no warm start": {"warm_start": False},
     "report": {"preset": "report", "steps": 60},
+    "history 1 3": {"history": (1, 3)},
+    "history 1 5 10": {"history": (1, 5, 10)},
+    "2 passes": {"passes": 2},
+    "4 passes": {"passes": 4},
+    "4 passes, blend 1": {"passes": 4, "blend": 1.0},
+    "4 passes, temporal loss from 3": {"passes": 4, "temporal_from": 3},
+    "8 passes": {"passes": 8},
 }
 
 
@@ -110,23 +118,27 @@ def run(
     model: object,
     flow: FlowPair,
 ) -> None:
-    """Paint the frames into `folder`, and note what each cost."""
+    """Paint the frames into `folder`, and note what they cost."""
     folder.mkdir(parents=True, exist_ok=True)
-    seconds, steps, began = [], [], time.perf_counter()
-    for i, painted in enumerate(paint(frames, style, options, model=model, flow=flow)):
-        seconds.append(time.perf_counter() - began)
-        steps.append(painted.steps)
-        write_image(folder / f"{i:04d}.png", pixels.to_outside(painted.result))
-        began = time.perf_counter()
-    (folder / "run.json").write_text(json.dumps({"seconds": seconds, "steps": steps}))
+    steps: list[int] = []
+    how = {"model": model, "flow": flow, "on_step": lambda iterate: steps.append(1)}
+    began = time.perf_counter()
+    if options.passes > 1:
+        for visit in paint_passes(frames, style, options, folder / "state", **how):
+            write_image(folder / f"{visit.place:04d}.png", pixels.to_outside(visit.painted.result))
+    else:
+        for i, painted in enumerate(paint(frames, style, options, **how)):
+            write_image(folder / f"{i:04d}.png", pixels.to_outside(painted.result))
+    cost = {"seconds": time.perf_counter() - began, "steps": len(steps)}
+    (folder / "run.json").write_text(json.dumps(cost))
 
 
 def row(name: str, folder: pathlib.Path, reference: Reference) -> str:
     painted = [read_image(path) for path in sorted(folder.glob("*.png"))]
     cost = json.loads((folder / "run.json").read_text())
     loss = np.mean([reference.style_loss(picture) for picture in painted])
-    cells = [*reference.warping_errors(painted), f"{loss:.4f}", f"{np.mean(cost['steps']):.1f}"]
-    return f"| {name} | {' | '.join(cells)} | {np.mean(cost['seconds']):.2f} |"
+    cells = [*reference.warping_errors(painted), f"{loss:.4f}", f"{np.sum(cost['steps']) / len(painted):.1f}"]
+    return f"| {name} | {' | '.join(cells)} | {np.sum(cost['seconds']) / len(painted):.2f} |"
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def _views(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], f
         if distance > len(earlier) or (covered >= 1.0).all():
             return
         one = earlier[-distance]
-        if any(one.source is source for source in before):
+        if any(np.array_equal(one.source, source) for source in before):
             continue  # a held frame, once more
         before.append(one.source)
         back, forth = flow(frame, one)
