@@ -254,9 +254,8 @@ def _convert(kind: Any, value: Any) -> Any:
             return MISSING
         items = tuple(_convert(get_args(kind)[0], item) for item in value)
         return MISSING if MISSING in items else items
-    if getattr(kind, "__origin__", None) is np.ndarray:
-        return value if isinstance(value, np.ndarray) else MISSING
-    return MISSING
+    # The one kind that is left is an array; newer versions of NumPy do not say so by `__origin__`.
+    return value if kind is not NoneType and isinstance(value, np.ndarray) else MISSING
 
 
 def _within(value: Any, limits: Any) -> bool:
