@@ -28,7 +28,7 @@ def main() -> None:
                 back, _ = estimate_flow_pair(frame, earlier, quality="fast")
                 warped = warp(earlier.astype(np.float32), back)
                 share = explained(frame.astype(np.float32), warped)
-                if is_cut(frame.astype(np.float32), warped, before):
+                if is_cut(share, before):
                     cuts.append(f"{number} ({share:.2f})")
                     before = 1.0
                 else:

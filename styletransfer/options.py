@@ -60,7 +60,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def _setting(default: Any, help: str, **limits: Any) -> Any:
-    """A field with its help text and limits: `low` (smallest value) or `choices`."""
+    """A field with its help text and limits: `low` and `high` (smallest and largest value) or `choices`."""
     return field(default=default, metadata={"help": help, **limits})
 
 
@@ -125,7 +125,10 @@ class StyleOptions:
         low=1,
     )
     blend: float = _setting(
-        0.5, "with several passes: how much of its neighbour a frame starts from, against its own last pass", low=0.0
+        0.5,
+        "with several passes: how much of its neighbour a frame starts from, against its own last pass",
+        low=0.0,
+        high=1.0,
     )
     temporal_from: int = _setting(2, "with several passes: the pass from which the temporal loss counts", low=2)
     flow_quality: str = _setting(
@@ -183,8 +186,6 @@ class StyleOptions:
             raise ValueError(f"history={self.history}: expected rising distances in frames, such as (1, 10, 20)")
         if self.passes > self.steps:
             raise ValueError(f"passes={self.passes} with steps={self.steps}: expected at least one step per pass")
-        if self.blend > 1.0:
-            raise ValueError(f"blend={self.blend:g}: expected a number from 0 to 1")
         if not self.style_layers and not self.content_layers:
             raise ValueError("style_layers and content_layers are both empty: name at least one layer")
 
@@ -262,7 +263,8 @@ def _within(value: Any, limits: Any) -> bool:
     if "choices" in limits:
         return value in limits["choices"]
     values = value if isinstance(value, tuple) else (value,)
-    return "low" not in limits or all(one >= limits["low"] for one in values)
+    low, high = limits.get("low"), limits.get("high")
+    return all((low is None or one >= low) and (high is None or one <= high) for one in values)
 
 
 def _expectation(kinds: tuple[Any, ...], limits: Any) -> str:
@@ -278,6 +280,7 @@ def _expectation(kinds: tuple[Any, ...], limits: Any) -> str:
     }
     words = [names.get(kind, "a picture array") for kind in kinds if kind is not NoneType]
     bound = f" of at least {limits['low']:g}" if "low" in limits else ""
+    bound += f" and at most {limits['high']:g}" if "high" in limits else ""
     return " or ".join(words) + bound + (" or None" if NoneType in kinds else "")
 
 

@@ -182,7 +182,7 @@ REFUSED = {
     "history of words": ([*VIDEO, "--history", "1,all"], "history=(1, 'all'): expected a tuple of whole numbers"),
     "history in no order": ([*VIDEO, "--history", "3,1"], "history=(3, 1): expected rising distances"),
     "more passes than steps": ([*VIDEO, "--steps", "2", "--passes", "3"], "passes=3 with steps=2"),
-    "too much blend": ([*VIDEO, "--blend", "2"], "blend=2: expected a number from 0 to 1"),
+    "too much blend": ([*VIDEO, "--blend", "2"], "blend=2.0: expected a finite number of at least 0 and at most 1"),
     "unknown flow": ([*VIDEO, "--flow", "farneback"], "flow is 'farneback', expected one of"),
     "folder without flow": ([*VIDEO, "--flow", "nothing"], "nothing holds no flow"),
     "motion of nothing": (["flow", "no.mp4", "-o", "motion"], "no.mp4"),
@@ -292,7 +292,8 @@ def test_ctrl_c_says_what_is_kept(
         patch.setattr("styletransfer.video.job.write_video", stop)
         assert cli.main([*VIDEO, *quick, *ALONE]) == 130
     said = capsys.readouterr().err
-    assert f"stopped: {FRAMES} of {FRAMES} frames are kept in out.mp4.job, the same command goes on from there" in said
+    assert f"stopped: {FRAMES} of {FRAMES} frames are finished, what is done is kept in out.mp4.job" in said
+    assert "the same command goes on from there" in said
     assert cli.main([*VIDEO, *quick, *ALONE]) == 0
     assert read_video("out.mp4").length == FRAMES
     assert not (desk / "out.mp4.job").exists()

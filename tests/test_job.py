@@ -210,8 +210,9 @@ def test_wrong_files_are_refused_and_nothing_is_written(model, clip, tmp_path, s
 def test_what_fails_before_the_first_frame_leaves_nothing(model, clip, tmp_path):
     with pytest.raises(ValueError, match="block9"):
         stylize_video(clip, STYLE, tmp_path / "out.mp4", model=model, content_layers=("block9",), progress=False)
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.h5"):
-        stylize_video(clip, STYLE, tmp_path / "out.mp4", weights="nowhere.h5", progress=False)
+    for passes in (1, 2):
+        with pytest.raises(FileNotFoundError, match=r"nowhere\.h5"):
+            stylize_video(clip, STYLE, tmp_path / "out.mp4", weights="nowhere.h5", passes=passes, progress=False)
     assert names(tmp_path) == []
 
 

@@ -184,11 +184,12 @@ def paint_video(arguments: argparse.Namespace) -> None:
             preview=f"{target}.preview.png" if arguments.preview else None,
         )
     except KeyboardInterrupt:
-        if not finished():
+        if not (job_folder(target) / "manifest.json").exists():
             raise
         again = "the same command" if arguments.resume else "the same command without --no-resume"
         raise KeyboardInterrupt(
-            f"{finished()} of {video.length} frames are kept in {job_folder(target)}, {again} goes on from there"
+            f"{finished()} of {video.length} frames are finished, what is done is kept in {job_folder(target)}, "
+            f"{again} goes on from there"
         ) from None
     seconds = time.monotonic() - began
     log.info("wrote %s, %.1f s, %.2f s per frame", target, seconds, seconds / max(1, video.length - before))

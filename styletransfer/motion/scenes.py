@@ -21,20 +21,18 @@ FLAT = 4.0
 """Standard deviation in grey levels: blocks with less in both frames have nothing to compare."""
 
 
-def is_cut(frame: Array, warped: Array, before: float = 1.0) -> bool:
-    """Whether `frame` begins a new shot, given the frame before it, warped to it by the optical flow.
+def is_cut(share: float, before: float = 1.0) -> bool:
+    """Whether a frame begins a new shot, given how much of it the frame before it explains.
 
     Within a shot the flow explains the new frame; across a cut it explains little, from one frame to the next. A
     whip pan, or a thing that passes close by and fills the picture, also ends up unexplained, but not at once.
 
     Parameters
     ----------
-    frame, warped
-        `(H, W, 3)` in 0..255.
-    before
-        What `explained` gave for the pair of frames before this one.
+    share, before
+        What `explained` gives for the frame, and gave for the one before it.
     """
-    return explained(frame, warped) < NEW_SCENE and before > STEADY
+    return share < NEW_SCENE and before > STEADY
 
 
 def explained(frame: Array, warped: Array) -> float:

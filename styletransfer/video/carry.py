@@ -81,11 +81,9 @@ def carry(
         return None
     shape = frame.source.shape[1:3]
     warped = np.zeros((len(history), *shape, 3), np.float32)
-    weights, covered = np.zeros((len(history), *shape), np.float32), np.zeros(shape, np.float32)
+    weights = np.zeros((len(history), *shape), np.float32)
     for view in views:
-        warped[view.place] = view.result
-        weights[view.place] = np.maximum(view.certain - covered, 0.0)
-        covered += view.certain
+        warped[view.place], weights[view.place] = view.result, view.weight
     start = _together(views, frame, opening or views[0].origin)
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
     return Carried(start[np.newaxis], warped, weights, views[0].explained)
@@ -98,6 +96,7 @@ class View(NamedTuple):
     origin: Painted
     back: Array  # (H, W, 2), the flow from the present frame to it
     certain: Array  # (H, W), its reliability
+    weight: Array  # (H, W), what nearer frames leave of that
     result: Array  # (H, W, 3), its result, moved
     explained: float
 
@@ -114,12 +113,13 @@ def _views(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], f
             continue  # a held frame, once more
         before.append(one.source)
         back, forth = flow(frame, one)
-        warped = warp(one.source[0], back)
-        if is_cut(frame.source[0], warped, one.explained if distance == 1 else 1.0):
+        share = explained(frame.source[0], warp(one.source[0], back))
+        if is_cut(share, one.explained if distance == 1 else 1.0):
             continue
-        certain, share = reliability(back, forth), explained(frame.source[0], warped)
+        certain = reliability(back, forth)
+        weight = np.maximum(certain - covered, 0.0)
         covered += certain
-        yield View(place, one, back, certain, spline_warp(one.result[0], back), share)
+        yield View(place, one, back, certain, weight, spline_warp(one.result[0], back), share)
 
 
 def _together(views: Sequence[View], frame: Painted, opening: Painted) -> Array:

@@ -9,6 +9,7 @@ Between the passes the frames lie in a folder, a file each, with their float32 r
 memory. A file says how many passes its frame has seen, so a run that was killed goes on where it stopped.
 """
 
+import itertools
 import pathlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from ..image import PictureLike, prepare, start_picture
 from ..options import StyleOptions
 from ..pictures import replacing
 from ..solver import Solver, Targets
-from .carry import FlowPair, Painted, carry, is_held
+from .carry import Array, FlowPair, Painted, carry, is_held
 from .chain import OnStep, load_frames, optimise
 
 
@@ -49,10 +50,12 @@ def paint_passes(
     What a stopped run left in `folder` is taken over: its visits are yielded again, without work. The options'
     `steps` are shared out among the passes.
     """
-    count = _spread(frames, options, folder)
-    if not count:
+    contents = load_frames(frames, options.max_size)
+    first = next(contents, None)
+    if first is None:
         return
-    solver, grams = prepare(_load(folder, 0)[1].source, style, options, model)
+    solver, grams = prepare(first, style, options, model)  # before anything is written: it may refuse
+    count = _spread(itertools.chain([first], contents), options, folder)
     for number in range(1, options.passes + 1):
         memory: deque[Painted] = deque(maxlen=max(options.history))
         for index in range(count) if number % 2 else reversed(range(count)):
@@ -105,11 +108,11 @@ def _blend(
 # ---------------------------------------------------------------- the folder
 
 
-def _spread(frames: Iterable[npt.ArrayLike], options: StyleOptions, folder: pathlib.Path) -> int:
+def _spread(contents: Iterable[Array], options: StyleOptions, folder: pathlib.Path) -> int:
     """Lay the frames out in the folder, as they are before the first pass, and count them."""
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
-    for count, content in enumerate(load_frames(frames, options.max_size), 1):
+    for count, content in enumerate(contents, 1):
         if not _file(folder, count - 1).exists():
             _store(folder, count - 1, 0, Painted(content, start_picture(content, options), 0, count - 1))
     return count
