@@ -1,6 +1,9 @@
-"""Accuracy and seconds of the optical flow, against ground truth: ours in each quality, and OpenCV's DIS.
+"""Accuracy and seconds of the optical flow, against ground truth: ours in each quality, and what others use.
 
-    STYLETRANSFER_DATA=folder python benchmarks/flow_accuracy.py [fast balanced best dis]
+    STYLETRANSFER_DATA=folder python benchmarks/flow_accuracy.py [fast balanced best dis deepflow tvl1]
+
+`deepflow` is OpenCV's (`opencv-contrib-python-headless`, in place of `opencv-python-headless`), `tvl1` that of
+`scikit-image`; only the first four are run when none is named.
 
 The folder holds `flow/<pair>/frame1.png frame2.png flow.flo`, and for Sintel `occ.png` (255 = not visible in
 the second frame) and `invalid.png`. The pairs are grouped by the first word of their name, Sintel also by its
@@ -90,11 +93,31 @@ def measure(name: str, pair: Pair) -> Row:
     return Row(float(error[pair.known].mean()), float(error[visible].mean()), f1(occluded, true))
 
 
+def deepflow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Weinzaepfel et al. 2013, without its matching, which is OpenCV's version."""
+    import cv2
+
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (first, second)]
+    return cv2.optflow.createOptFlow_DeepFlow().calc(*grey, None)
+
+
+def tvl1(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Zach et al. 2007."""
+    from skimage.color import rgb2gray
+    from skimage.registration import optical_flow_tvl1
+
+    down, across = optical_flow_tvl1(rgb2gray(first), rgb2gray(second))
+    return np.stack([across, down], axis=-1)
+
+
+OTHERS = {"deepflow": deepflow, "tvl1": tvl1}
+
+
 def estimator(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The functions for one direction and for both."""
     if name in QUALITIES:
         return named_flow("builtin", quality=name), lambda a, b: estimate_flow_pair(a, b, quality=name)
-    one_way = named_flow(name)
+    one_way = OTHERS.get(name) or named_flow(name)
     return one_way, lambda a, b: (one_way(a, b), one_way(b, a))
 
 
@@ -121,9 +144,10 @@ def main(names: list[str]) -> None:
     first, second = (resize(picture, SMALL) for picture in (pairs[0].first, pairs[0].second))
     for name in names:
         one_way, both_ways = estimator(name)
-        start, single = seconds(lambda: one_way(first, second))  # noqa: B023 - runs at once
-        _, double = seconds(lambda: both_ways(first, second))  # noqa: B023
-        print(f"| {name} | {single:.3f} | {double:.3f} | {start - single:.1f} |")
+        repeats = 3 if name in OTHERS else 9
+        start, single = seconds(lambda: one_way(first, second), repeats)  # noqa: B023 - runs at once
+        _, double = seconds(lambda: both_ways(first, second), repeats)  # noqa: B023
+        print(f"| {name} | {single:.3f} | {double:.3f} | {max(0.0, start - single):.1f} |")
 
 
 if __name__ == "__main__":

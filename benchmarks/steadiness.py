@@ -33,14 +33,24 @@ METHODS = {
     "default, DIS carries": {"flow": "dis"},
     # About the style loss of frames painted alone: the default paints more.
     "less style, DIS carries": {"flow": "dis", "steps": 50, "temporal_weight": 0.02, "tolerance": 0.01},
-    # The report's method, every frame on its own and started from the frame, with today's loss.
+    # The report's method, every frame on its own, started from the frame and clipped at the end, with today's loss.
     "each frame alone, 60": {
+        "bounded": False,
         "temporal_weight": 0.0,
         "warm_start": False,
         "still_threshold": 0.0,
         "steps": 60,
         "tolerance": 0.0,
     },
+    "each frame alone, 60, bounded": {
+        "temporal_weight": 0.0,
+        "warm_start": False,
+        "still_threshold": 0.0,
+        "steps": 60,
+        "tolerance": 0.0,
+    },
+    "temporal weight 0.005": {"temporal_weight": 0.005},
+    "not bounded, temporal weight 0.005": {"bounded": False, "temporal_weight": 0.005},
     "no temporal loss": {"temporal_weight": 0.0},
     "no warm start": {"warm_start": False},
     "report": {"preset": "report", "steps": 60},

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 ValueAndGrad = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+Bounds = tuple[float, float] | None
+"""The smallest and the largest value that an element of x may take; None for no bounds."""
 
 MAX_REJECTIONS = 12
 """Consecutive halvings after which a run counts as stuck: the step is 4096 times smaller by then."""
@@ -65,10 +67,24 @@ def _is_first(point: Point) -> tf.Tensor:
     return tf.math.is_inf(tf.reduce_sum(point.terms))
 
 
-def _halved(old: Point) -> Point:
+def _halved(old: Point, bounds: Bounds) -> Point:
     """The same point, half the step."""
     length = 0.5 * old.length
-    return old._replace(trial=old.x + length * old.direction, length=length, rejections=old.rejections + 1)
+    trial = _within(old.x + length * old.direction, bounds)
+    return old._replace(trial=trial, length=length, rejections=old.rejections + 1)
+
+
+def _within(x: tf.Tensor, bounds: Bounds) -> tf.Tensor:
+    """The nearest point within the bounds."""
+    return x if bounds is None else tf.clip_by_value(x, *bounds)
+
+
+def _free(x: tf.Tensor, gradient: tf.Tensor, bounds: Bounds) -> tf.Tensor:
+    """1 where a step against the gradient stays within the bounds, 0 where it is held by one (the active set)."""
+    if bounds is None:
+        return tf.ones_like(x)
+    held = ((x <= bounds[0]) & (gradient > 0.0)) | ((x >= bounds[1]) & (gradient < 0.0))
+    return tf.cast(~held, x.dtype)
 
 
 def _choose(condition: tf.Tensor, yes: Any, no: Any) -> Any:
@@ -89,7 +105,7 @@ class LBFGSState(NamedTuple):
     pairs: tf.Tensor  # scalar int32, number of pairs ever stored
 
 
-def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0) -> Optimizer:
+def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0, bounds: Bounds = None) -> Optimizer:
     """Limited-memory BFGS without a line search (Nocedal and Wright 2006, algorithms 7.4 and 7.5).
 
     Parameters
@@ -102,6 +118,10 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0) -> O
         A trial whose value exceeds the accepted one by more than this share, or is not finite, is
         rejected: the next step tries half of its length. After `MAX_REJECTIONS` in a row the caller
         should stop.
+    bounds
+        Smallest and largest value of an element. Elements that a bound holds take no part in a step, the others
+        step along -H of the rest, and the trial is the nearest point within (two-metric projection, Bertsekas
+        1982, "Projected Newton methods for optimization problems with simple constraints").
 
     Notes
     -----
@@ -112,7 +132,7 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0) -> O
     """
 
     def init(x: tf.Tensor, terms: int = 1) -> LBFGSState:
-        x = tf.convert_to_tensor(x)
+        x = _within(tf.convert_to_tensor(x), bounds)
         ring = tf.zeros([memory, tf.size(x)], x.dtype)
         return LBFGSState(_start(x, terms), ring, ring, tf.zeros([memory], x.dtype), tf.zeros([], tf.int32))
 
@@ -122,16 +142,19 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0) -> O
         accepted = _accept(old, terms, gradient, growth)
         state = _store(state, old.trial - old.x, gradient - old.gradient, accepted & ~_is_first(old))
 
-        direction = -inverse_hessian_product(state, gradient)
+        free = _free(old.trial, gradient, bounds)
+        # H is positive definite, so what is left of it between the free elements still leads downhill.
+        direction = -free * inverse_hessian_product(state, free * gradient)
         # Before any curvature is known the scale of the loss must not matter.
-        cautious = tf.math.divide_no_nan(tf.cast(first_change, gradient.dtype), tf.reduce_max(tf.abs(gradient)))
+        cautious = tf.math.divide_no_nan(tf.cast(first_change, gradient.dtype), tf.reduce_max(tf.abs(free * gradient)))
         # A pair of nearly no curvature asks for a step to the horizon; grow towards it instead.
         reach = MAX_STRETCH * tf.reduce_max(tf.abs(old.trial - old.x))
         bold = tf.math.divide_no_nan(reach, tf.reduce_max(tf.abs(direction)))
         length = tf.where(state.pairs > 0, tf.minimum(tf.ones_like(bold), bold), cautious)
         none = tf.zeros([], tf.int32)
-        new = Point(old.trial + length * direction, old.trial, terms, gradient, direction, length, none)
-        return state._replace(point=_choose(accepted, new, _halved(old)))
+        trial = _within(old.trial + length * direction, bounds)
+        new = Point(trial, old.trial, terms, gradient, direction, length, none)
+        return state._replace(point=_choose(accepted, new, _halved(old, bounds)))
 
     return Optimizer(init, step)
 
@@ -190,14 +213,21 @@ class AdamState(NamedTuple):
     count: tf.Tensor  # scalar, the type of x
 
 
-def adam(learning_rate: float = 5.0, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> Optimizer:
+def adam(
+    learning_rate: float = 5.0,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    bounds: Bounds = None,
+) -> Optimizer:
     """Adam (Kingma and Ba 2015, algorithm 1); a trial that is not finite is halved and tried again.
 
-    `learning_rate` is in the unit of x and bounds, roughly, the change of every element in a step.
+    `learning_rate` is in the unit of x and bounds, roughly, the change of every element in a step. With `bounds`
+    every trial is the nearest point within them.
     """
 
     def init(x: tf.Tensor, terms: int = 1) -> AdamState:
-        x = tf.convert_to_tensor(x)
+        x = _within(tf.convert_to_tensor(x), bounds)
         zero = tf.zeros_like(x)
         return AdamState(_start(x, terms), zero, zero, tf.zeros([], x.dtype))
 
@@ -210,8 +240,9 @@ def adam(learning_rate: float = 5.0, beta1: float = 0.9, beta2: float = 0.999, e
         unbiased = tf.sqrt(square / (1.0 - beta2**count)) + epsilon
         direction = -learning_rate * (mean / (1.0 - beta1**count)) / unbiased
         one = tf.ones([], old.trial.dtype)
-        point = Point(old.trial + direction, old.trial, terms, gradient, direction, one, tf.zeros([], tf.int32))
+        trial = _within(old.trial + direction, bounds)
+        point = Point(trial, old.trial, terms, gradient, direction, one, tf.zeros([], tf.int32))
         accepted = _accept(old, terms, gradient)
-        return _choose(accepted, AdamState(point, mean, square, count), state._replace(point=_halved(old)))
+        return _choose(accepted, AdamState(point, mean, square, count), state._replace(point=_halved(old, bounds)))
 
     return Optimizer(init, step)

@@ -49,6 +49,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "normalize": False,
         "pooling": "max",
         "optimizer": "lbfgs",
+        "bounded": False,
         "init": "content",
         "warm_start": False,
         "passes": 1,
@@ -144,6 +145,9 @@ class StyleOptions:
     lbfgs_memory: int = _setting(10, "number of past steps that L-BFGS learns the curvature from", low=1)
     learning_rate: float = _setting(
         5.0, "Adam's step, and the largest change of L-BFGS' first step, in grey levels of 255", low=1e-6
+    )
+    bounded: bool = _setting(
+        True, "keep every pixel between black and white while optimising; without it the result is clipped at the end"
     )
     pooling: str = _setting("avg", "pooling of the network", choices=("avg", "max"))
     normalize: bool = _setting(

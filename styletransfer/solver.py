@@ -37,7 +37,7 @@ class Iterate(NamedTuple):
     """The state of a run after `step` evaluations."""
 
     step: int
-    image: tf.Tensor  # (1, H, W, 3) float32, 0..255, not clipped
+    image: tf.Tensor  # (1, H, W, 3) float32, 0..255; beyond that only without `bounded`
     total: float  # the weighted sum at `image`
     terms: dict[str, float]  # its parts, already weighted: content, style, temporal, tv
 
@@ -164,9 +164,10 @@ class Solver:
 
 
 def _optimizer(options: StyleOptions) -> Optimizer:
+    bounds = (0.0, 255.0) if options.bounded else None
     if options.optimizer == "adam":
-        return adam(options.learning_rate)
-    return lbfgs(options.lbfgs_memory, options.learning_rate)
+        return adam(options.learning_rate, bounds=bounds)
+    return lbfgs(options.lbfgs_memory, options.learning_rate, bounds=bounds)
 
 
 def _settled(totals: list[float], tolerance: float) -> bool:

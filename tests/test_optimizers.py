@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import scipy.optimize
@@ -27,7 +29,7 @@ class Problem(NamedTuple):
             value = self.value(x)
         return value[tf.newaxis], tape.gradient(value, x)
 
-    def scipy_minimum(self) -> scipy.optimize.OptimizeResult:
+    def scipy_minimum(self, bounds: tuple[float, float] | None = None) -> scipy.optimize.OptimizeResult:
         compiled = tf.function(self.value_and_grad, autograph=False)
 
         def both(x):
@@ -35,7 +37,8 @@ class Problem(NamedTuple):
             return float(terms[0]), gradient.numpy()
 
         limits = {"maxiter": 5000, "maxfun": 20000, "ftol": 1e-15, "gtol": 1e-9}
-        return scipy.optimize.minimize(both, self.start, jac=True, method="L-BFGS-B", options=limits)
+        box = None if bounds is None else [bounds] * self.start.size
+        return scipy.optimize.minimize(both, self.start, jac=True, method="L-BFGS-B", bounds=box, options=limits)
 
 
 def rosenbrock(x):
@@ -107,6 +110,45 @@ def test_lbfgs_reaches_scipys_minimum_without_a_line_search(name):
     assert float(state.point.terms[0]) <= expected.fun + 1e-10
     np.testing.assert_allclose(state.point.x, expected.x, atol=2e-4)
     assert step.experimental_get_tracing_count() == 1
+
+
+# ---------------------------------------------------------------- bounds
+
+BOUNDED = {
+    "rosenbrock 10": (-1.5, 0.8),
+    "rosenbrock 10, small first step": (-1.2, 0.5),
+    "quadratic bowl": (0.0, 2.0),
+    "skewed quadratic 10": (-0.1, 0.1),
+    "skewed quadratic 30": (-0.2, 0.3),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_lbfgs_reaches_scipys_minimum_within_bounds(name):
+    problem, bounds = PROBLEMS[name], BOUNDED[name]
+    expected = problem.scipy_minimum(bounds)
+    assert np.isin(expected.x, bounds).any(), "no bound matters: the test says nothing"
+    optimizer = lbfgs(10, problem.first_change, bounds=bounds)
+    states = run(optimizer, problem.value_and_grad, problem.start, 10 * expected.nfev + 20, compile_step=True)
+    assert float(states[-1].point.terms[0]) <= expected.fun + 1e-6 * (1.0 + abs(expected.fun))
+    np.testing.assert_allclose(states[-1].point.x, expected.x, atol=2e-3)
+
+
+@pytest.mark.parametrize("method", [lbfgs, adam])
+@hypothesis.given(seed=st.integers(0, 2**16), low=st.floats(-2.0, 0.0), width=st.floats(0.1, 2.0))
+@hypothesis.settings(max_examples=15, deadline=None)
+def test_no_point_leaves_the_bounds(method, seed, low, width):
+    start = np.random.default_rng(seed).normal(0.0, 3.0, 6)
+    for state in run(method(bounds=(low, low + width)), Problem(rosenbrock, start).value_and_grad, start, 12):
+        for point in (state.point.x, state.point.trial):
+            assert low <= point.numpy().min() and point.numpy().max() <= low + width
+
+
+@pytest.mark.parametrize("method", [lbfgs, adam])
+def test_bounds_that_are_never_met_change_nothing(method):
+    problem = PROBLEMS["rosenbrock 5"]
+    free, bounded = (run(method(bounds=b), problem.value_and_grad, problem.start, 30) for b in (None, (-1e6, 1e6)))
+    assert all(same(a, b) for a, b in zip(free, bounded, strict=True))
 
 
 # ---------------------------------------------------------------- L-BFGS: the two-loop product
@@ -197,7 +239,12 @@ def test_a_pair_without_positive_curvature_is_skipped():
 # ---------------------------------------------------------------- both: runs
 
 
-METHODS = {"lbfgs": lbfgs(4, 0.1), "adam": adam(0.1)}
+METHODS = {
+    "lbfgs": lbfgs(4, 0.1),
+    "lbfgs, bounded": lbfgs(4, 0.1, bounds=(-1e3, 1e3)),
+    "adam": adam(0.1),
+    "adam, bounded": adam(0.1, bounds=(-1e3, 1e3)),
+}
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -250,6 +250,7 @@ def test_report_preset_is_the_method_of_the_report():
     assert report.content_weight / report.style_weight == 1e-4
     assert (report.temporal_weight, report.tv_weight, report.warm_start) == (0.0, 0.0, False)
     assert (report.pooling, report.normalize, report.init, report.tolerance) == ("max", False, "content", 0.0)
+    assert not report.bounded  # it clips the finished picture only
 
 
 def test_presets_hold_fields_with_valid_values():

@@ -139,6 +139,25 @@ def test_the_loss_goes_down(model, content, style, optimizer):
     assert totals[-1] < 0.5 * totals[0]
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_what_is_shown_is_what_was_optimised(model, content, style, optimizer):
+    """With bounds the loss that is stated is that of the finished picture; without them clipping changes it."""
+    settings = {"optimizer": optimizer, "content_weight": 0.0, "steps": 15, "learning_rate": 60.0}
+    bounded = make_solver(model, content, style, **settings)
+    free = Solver(bounded.extractor, bounded.options.replace(bounded=False))
+    targets = bounded.targets(content, bounded.style_targets(style))
+
+    def stated_and_shown(solver):
+        *_, last = solver.run(content, targets)
+        shown = tf.clip_by_value(last.image, 0.0, 255.0)
+        return last.total, float(tf.reduce_sum(solver.value_and_grad(shown, targets)[0]))
+
+    stated, shown = stated_and_shown(bounded)
+    assert stated == pytest.approx(shown, rel=1e-6)
+    stated, shown = stated_and_shown(free)
+    assert abs(stated - shown) > 0.01 * stated
+
+
 def test_a_layer_may_serve_content_and_style_or_one_of_them_be_missing(model, content, style):
     for layers in (
         {"content_layers": ("block1_conv2",), "style_layers": ("block1_conv2",)},
