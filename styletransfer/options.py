@@ -23,6 +23,9 @@ VIDEO_ONLY = (
     "blend",
     "temporal_from",
     "flow_quality",
+    "mask_softness",
+    "mask_boundaries",
+    "mask_border",
     "still_threshold",
     "start",
     "end",
@@ -134,6 +137,18 @@ class StyleOptions:
     temporal_from: int = _setting(2, "with several passes: the pass from which the temporal loss counts", low=2)
     flow_quality: str = _setting(
         "balanced", "accuracy of the built-in optical flow", choices=("fast", "balanced", "best")
+    )
+    mask_softness: float = _setting(
+        0.8,
+        "sigma in pixels by which the masks of what is reliable are smoothed; 0 keeps them hard",
+        low=0.0,
+        high=20.0,
+    )
+    mask_boundaries: bool = _setting(
+        True, "hold nothing to the past along motion boundaries, where the flow is smeared over both sides"
+    )
+    mask_border: bool = _setting(
+        True, "hold nothing to the past that was outside the frame; else the edge of the frame is continued"
     )
     still_threshold: float = _setting(
         3.0,

@@ -5,10 +5,10 @@ import pytest
 from conftest import texture
 
 from styletransfer import pixels
-from styletransfer.motion.occlusion import reliability
+from styletransfer.motion.occlusion import disocclusion, reliability
 from styletransfer.options import StyleOptions
 from styletransfer.solver import Solver
-from styletransfer.video.carry import Painted, both_ways, carry
+from styletransfer.video.carry import Painted, both_ways, carry, masks_of
 from styletransfer.video.chain import paint
 from styletransfer.video.frames import stylize_frames
 
@@ -131,3 +131,24 @@ def test_a_scene_that_comes_back_after_a_cut_is_held_to_its_first_visit():
     np.testing.assert_allclose(carried.start, visit.result, atol=1e-2)
     assert not carried.reliability[0].any() and carried.reliability[1].all()
     assert carry([visit, other], visit, (1,), both_ways(still, "fast")) is None
+
+
+def test_the_masks_are_as_the_options_want_them(flight):
+    a, b = flight.frames[0], flight.frames[1]
+    there, back = flight.flow(a, b), flight.flow(b, a)
+    np.testing.assert_array_equal(masks_of(StyleOptions())(there, back), reliability(there, back))
+    hard = masks_of(StyleOptions(mask_softness=0.0))(there, back)
+    np.testing.assert_array_equal(hard, reliability(there, back, soft=False))
+    assert set(np.unique(hard)) == {0.0, 1.0}
+    unbounded = masks_of(StyleOptions(mask_softness=0.0, mask_boundaries=False))(there, back)
+    np.testing.assert_array_equal(unbounded, ~disocclusion(there, back))
+    away = np.full_like(there, 3.0)
+    assert (masks_of(StyleOptions())(away, -away)[:, -2:] < 0.1).all()
+    assert masks_of(StyleOptions(mask_border=False))(away, -away).all()
+
+
+def test_a_frame_is_carried_under_the_masks_it_is_given(flight):
+    inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1) for f in flight.frames]
+    flow = both_ways(flight.flow, "fast")
+    half = carry(inside[:2], inside[2], (1,), flow, masks=lambda there, back: np.full(there.shape[:2], 0.5, np.float32))
+    np.testing.assert_array_equal(half.reliability, np.full((1, 48, 64), 0.5))

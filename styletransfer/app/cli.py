@@ -20,7 +20,16 @@ from .arguments import Command, Parser, add_settings, given_settings, numbers, s
 from .terminal import load_tensorflow, log, sentence, speaking
 
 FLOWS = "optical flow: our own (default), OpenCV's DIS, or a folder of files such as forward_1_2.flo"
-MOTION_SETTINGS = ("max_size", "flow_quality", "start", "end", "fps")
+MOTION_SETTINGS = (
+    "max_size",
+    "flow_quality",
+    "mask_softness",
+    "mask_boundaries",
+    "mask_border",
+    "start",
+    "end",
+    "fps",
+)
 
 WRONG_CALL = (
     ValueError,

@@ -9,11 +9,10 @@ from tqdm.auto import tqdm
 
 from .. import pixels
 from ..motion.fields import flow_colors, write_flow
-from ..motion.occlusion import reliability
 from ..motion.warping import warp
 from ..options import StyleOptions
 from ..pictures import write_image
-from ..video.carry import FlowLike, Painted, both_ways
+from ..video.carry import FlowLike, Masks, Painted, both_ways, masks_of
 from ..video.media import read_video, write_video
 
 LOUDER = 4.0
@@ -28,7 +27,7 @@ def write_motion(source: str, target: Path, options: StyleOptions, *, flow: Flow
     the one before, moved along the flow, where it is reliable: what lights up there will smear.
     """
     video = read_video(source, max_size=options.max_size, start=options.start, end=options.end, fps=options.fps)
-    both = both_ways(flow, options.flow_quality)
+    both, masks = both_ways(flow, options.flow_quality), masks_of(options)
     for folder in (target, target / "colors", target / "reliability"):
         folder.mkdir(exist_ok=True)
     seen = 0
@@ -42,7 +41,7 @@ def write_motion(source: str, target: Path, options: StyleOptions, *, flow: Flow
             if before is None:
                 yield np.zeros_like(picture)
             else:
-                yield _write_pair(target, before, frame, *both(frame, before))
+                yield _write_pair(target, before, frame, *both(frame, before), masks)
                 seen += 1
             before = frame
 
@@ -51,13 +50,18 @@ def write_motion(source: str, target: Path, options: StyleOptions, *, flow: Flow
 
 
 def _write_pair(
-    target: Path, before: Painted, frame: Painted, back: npt.NDArray[np.float32], forth: npt.NDArray[np.float32]
+    target: Path,
+    before: Painted,
+    frame: Painted,
+    back: npt.NDArray[np.float32],
+    forth: npt.NDArray[np.float32],
+    masks: Masks,
 ) -> npt.NDArray[np.uint8]:
     """The files of a frame and the one before it; what is returned is their warped difference."""
     a, b = f"{before.place + 1:06d}", f"{frame.place + 1:06d}"
     write_flow(target / f"forward_{a}_{b}.flo", forth)
     write_flow(target / f"backward_{b}_{a}.flo", back)
-    certain = reliability(back, forth)
+    certain = masks(back, forth)
     write_image(target / "colors" / f"{b}.png", flow_colors(back))
     write_image(target / "reliability" / f"{b}.png", np.repeat(certain[..., np.newaxis], 3, axis=-1))
     difference = np.abs(warp(before.source[0], back) - frame.source[0]) * certain[..., np.newaxis]

@@ -1,5 +1,6 @@
 """What a frame takes over from the frames painted before it."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import reliability
 from ..motion.scenes import explained, is_cut
 from ..motion.warping import spline_warp, warp
+from ..options import StyleOptions
 
 Array = npt.NDArray[np.float32]
 Frame = npt.NDArray[np.uint8]
@@ -22,6 +24,8 @@ FlowPair = Callable[["Painted", "Painted"], tuple[Array, Array]]
 """Two frames of a clip -> the flow from the first to the second, and back; what is painted on them does not matter."""
 FlowLike = str | os.PathLike[str] | Callable[[Frame, Frame], npt.ArrayLike] | None
 """A name, a folder of flow files, or any `flow(source, target) -> (H, W, 2)`; None is the built-in one."""
+Masks = Callable[[Array, Array], Array]
+"""Both flows between two frames -> the reliability of the first, `(H, W)` in [0, 1]."""
 
 NEIGHBOURHOOD = 9
 """Side in pixels of the window over which two frames are compared to tell whether one is held."""
@@ -51,7 +55,13 @@ class Carried(NamedTuple):
 
 
 def carry(
-    earlier: Sequence[Painted], frame: Painted, history: Sequence[int], flow: FlowPair, opening: Painted | None = None
+    earlier: Sequence[Painted],
+    frame: Painted,
+    history: Sequence[int],
+    flow: FlowPair,
+    opening: Painted | None = None,
+    *,
+    masks: Masks = reliability,
 ) -> Carried | None:
     """Earlier results moved to where their objects are now, or None if there is none or all are of other scenes.
 
@@ -75,8 +85,10 @@ def carry(
         Both flows between two frames, see `both_ways`.
     opening
         The frame that the scene began with.
+    masks
+        The reliability of a frame from both flows, see `masks_of`.
     """
-    views = list(_views(earlier, frame, history, flow))
+    views = list(_views(earlier, frame, history, flow, masks))
     if not views:
         return None
     shape = frame.source.shape[1:3]
@@ -101,7 +113,9 @@ class View(NamedTuple):
     explained: float
 
 
-def _views(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], flow: FlowPair) -> Iterator[View]:
+def _views(
+    earlier: Sequence[Painted], frame: Painted, history: Sequence[int], flow: FlowPair, masks: Masks
+) -> Iterator[View]:
     """The frames of the history that show the same scene and are needed to cover the frame, nearest first."""
     covered = np.zeros(frame.source.shape[1:3], np.float32)
     before: list[Array] = []
@@ -116,7 +130,7 @@ def _views(earlier: Sequence[Painted], frame: Painted, history: Sequence[int], f
         share = explained(frame.source[0], warp(one.source[0], back))
         if is_cut(share, one.explained if distance == 1 else 1.0):
             continue
-        certain = reliability(back, forth)
+        certain = masks(back, forth)
         weight = np.maximum(certain - covered, 0.0)
         covered += certain
         yield View(place, one, back, certain, weight, spline_warp(one.result[0], back), share)
@@ -149,6 +163,16 @@ def is_held(content: Array, earlier: Array, threshold: float) -> bool:
         return False
     difference = np.abs(content - earlier)[0].mean(axis=-1)
     return bool(uniform_filter(difference, NEIGHBOURHOOD, mode="nearest").max() < threshold)
+
+
+def masks_of(options: StyleOptions) -> Masks:
+    """`reliability` as the options want it."""
+    return functools.partial(
+        reliability,
+        sigma=options.mask_softness,
+        boundaries=options.mask_boundaries,
+        border=options.mask_border,
+    )
 
 
 def both_ways(flow: FlowLike, quality: str) -> FlowPair:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..image import PictureLike, load_picture, prepare, start_picture
 from ..options import StyleOptions
 from ..solver import Iterate, Solver, Targets
-from .carry import Array, FlowPair, Painted, carry, is_held
+from .carry import Array, FlowPair, Painted, carry, is_held, masks_of
 
 OnStep = Callable[[Iterate], None] | None
 
@@ -78,7 +78,7 @@ def _paint_one(
 ) -> Painted:
     """One frame, held to the earlier ones where what it shows could be seen in them."""
     held = options.warm_start or options.temporal_weight > 0.0
-    carried = carry(memory, frame, options.history, flow, opening) if held else None
+    carried = carry(memory, frame, options.history, flow, opening, masks=masks_of(options)) if held else None
     if carried is None:
         frame = frame._replace(opens=True)
         return optimise(solver, frame, solver.targets(frame.source, grams), options.steps, on_step)

@@ -23,7 +23,7 @@ from ..image import PictureLike, prepare, start_picture
 from ..options import StyleOptions
 from ..pictures import replacing
 from ..solver import Solver, Targets
-from .carry import Array, FlowPair, Painted, carry, is_held
+from .carry import Array, FlowPair, Painted, carry, is_held, masks_of
 from .chain import OnStep, load_frames, optimise
 
 
@@ -94,7 +94,7 @@ def _blend(
 
     Ruder et al. 2016, eq. 10; the neighbour is the frame before it in the direction of the pass.
     """
-    carried = carry(memory, own, options.history, flow) if number > 1 else None
+    carried = carry(memory, own, options.history, flow, masks=masks_of(options)) if number > 1 else None
     if carried is None:
         return own._replace(explained=1.0), solver.targets(own.source, grams)
     seen = np.minimum(carried.reliability.sum(axis=0), 1.0)[np.newaxis, ..., np.newaxis]
