@@ -24,6 +24,7 @@ from styletransfer.motion.flow import named_flow
 from styletransfer.options import StyleOptions
 from styletransfer.video.carry import FlowPair, both_ways
 from styletransfer.video.chain import paint
+from styletransfer.video.keyframes import has_keyframes, paint_keyframes
 from styletransfer.video.passes import paint_passes
 
 JUDGES = {"DIS": "dis", "built-in flow": "builtin"}
@@ -31,6 +32,13 @@ JUDGES = {"DIS": "dis", "built-in flow": "builtin"}
 METHODS = {
     "default": {},
     "default, DIS carries": {"flow": "dis"},
+    "every frame": {"keyframes": 1},
+    "every 4th frame": {"keyframes": 4},
+    "every 8th frame": {"keyframes": 8},
+    "every 12th frame": {"keyframes": 12},
+    "key frames": {"keyframes": "auto"},
+    "key frames, DIS carries": {"keyframes": "auto", "flow": "dis"},
+    "key frames, tv 0.001, DIS carries": {"keyframes": "auto", "flow": "dis", "tv_weight": 1e-3},
     # About the style loss of frames painted alone: the default paints more.
     "less style, DIS carries": {"flow": "dis", "steps": 50, "temporal_weight": 0.02, "tolerance": 0.01},
     # The report's method, every frame on its own, started from the frame and clipped at the end, with today's loss.
@@ -139,7 +147,8 @@ def run(
         for visit in paint_passes(frames, style, options, folder / "state", **how):
             write_image(folder / f"{visit.place:04d}.png", pixels.to_outside(visit.painted.result))
     else:
-        for i, painted in enumerate(paint(frames, style, options, **how)):
+        paint_from = paint_keyframes if has_keyframes(options) else paint
+        for i, painted in enumerate(paint_from(frames, style, options, **how)):
             write_image(folder / f"{i:04d}.png", pixels.to_outside(painted.result))
     cost = {"seconds": time.perf_counter() - began, "steps": len(steps)}
     (folder / "run.json").write_text(json.dumps(cost))

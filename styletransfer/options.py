@@ -18,6 +18,12 @@ import numpy.typing as npt
 VIDEO_ONLY = (
     "temporal_weight",
     "warm_start",
+    "keyframes",
+    "max_gap",
+    "min_carried",
+    "fill_steps",
+    "min_hole",
+    "refine_steps",
     "history",
     "passes",
     "blend",
@@ -55,6 +61,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "bounded": False,
         "init": "content",
         "warm_start": False,
+        "keyframes": 1,
         "passes": 1,
         "still_threshold": 0.0,
         "steps": 50,
@@ -115,6 +122,36 @@ class StyleOptions:
     )
     warm_start: bool = _setting(
         True, "start each frame from the previous painted frame, moved along by the optical flow"
+    )
+    keyframes: int | str = _setting(
+        1,
+        "paint every n-th frame and carry those between from both sides; 'auto' places the painted ones where they are "
+        "needed, 1 paints every frame",
+        low=1,
+    )
+    max_gap: int = _setting(
+        8, "with keyframes='auto': the longest way from one key frame to the next, in frames", low=1
+    )
+    min_carried: float = _setting(
+        0.6,
+        "with keyframes='auto': a frame of which less than this share can be carried from the last key frame becomes "
+        "one itself",
+        low=0.0,
+        high=1.0,
+    )
+    fill_steps: int = _setting(
+        5,
+        "evaluations for what a frame between key frames shows and neither of them does; 0 borrows strokes only",
+        low=0,
+    )
+    min_hole: float = _setting(
+        0.02,
+        "share of a frame that both key frames must leave open before fill_steps are spent on it",
+        low=0.0,
+        high=1.0,
+    )
+    refine_steps: int = _setting(
+        0, "evaluations for the whole of every frame between key frames: sharper, slower", low=0
     )
     history: tuple[int, ...] = _setting(
         (1,),
@@ -203,6 +240,8 @@ class StyleOptions:
             )
         if not self.history or list(self.history) != sorted(set(self.history)):
             raise ValueError(f"history={self.history}: expected rising distances in frames, such as (1, 10, 20)")
+        if isinstance(self.keyframes, str) and self.keyframes != "auto":
+            raise ValueError(f"keyframes={self.keyframes!r}: expected 'auto', or a whole number of at least 1")
         if self.passes > self.steps:
             raise ValueError(f"passes={self.passes} with steps={self.steps}: expected at least one step per pass")
         if not self.style_layers and not self.content_layers:
@@ -281,7 +320,7 @@ def _convert(kind: Any, value: Any) -> Any:
 def _within(value: Any, limits: Any) -> bool:
     if "choices" in limits:
         return value in limits["choices"]
-    values = value if isinstance(value, tuple) else (value,)
+    values = value if isinstance(value, tuple) else () if isinstance(value, str) else (value,)
     low, high = limits.get("low"), limits.get("high")
     return all((low is None or one >= low) and (high is None or one <= high) for one in values)
 

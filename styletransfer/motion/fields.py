@@ -1,5 +1,7 @@
 """Flow fields in files and as pictures, for exchange with other tools and with the eye."""
 
+import functools
+import itertools
 import os
 import re
 from collections.abc import Callable
@@ -11,6 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from ..pictures import existing_file, replacing
+from .gaps import compose
 from .warping import Flow
 
 KITTI_STEPS, KITTI_ZERO = 64.0, 2**15
@@ -98,12 +101,18 @@ class FlowFolder:
     def __call__(self, source: int, target: int, shape: tuple[int, int]) -> Flow:
         """The flow between two frames, counted from 0, which must have `shape` (H, W) and be known everywhere.
 
+        Where there is no file for two frames that are no neighbours, it is composed from those between neighbours.
+
         Raises
         ------
         ValueError
             If there is no file for them, or it does not fit.
         """
         path = self.files.get((source + 1, target + 1))
+        if path is None and abs(target - source) > 1:
+            step = 1 if target > source else -1
+            places = itertools.pairwise(range(source, target + step, step))
+            return functools.reduce(compose, (self(a, b, shape) for a, b in places))
         if path is None:
             raise ValueError(
                 f"{self.folder} holds no flow from frame {source + 1} to frame {target + 1}: expected a file such as "

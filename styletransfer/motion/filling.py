@@ -34,8 +34,7 @@ def borrow(
 ) -> Array:
     """`moved`, with better paint at the missing pixels: the strokes of a painting, in the light of the frame.
 
-    A missing pixel keeps what the flow offers where the earlier frame, moved along it, looks like the present one:
-    most of what is distrusted, such as the sides of a motion boundary, does. Any other takes the strokes that lie at
+    A missing pixel takes the strokes that lie at
     one of a few displacements from it in `painting`, the one at which `model`, which was painted there, differs least
     from the frame in a window around it. Under the strokes lies the frame, blurred, in the colours that the painting
     gives to the model's: so clouds stay clouds, and there are no steps between patches. The optimisation only has
@@ -65,7 +64,6 @@ def borrow(
     """
     height, width = missing.shape
     window = max(3, round(WINDOW * max(height, width)))
-    missing = missing & (uniform_filter(np.abs(frame - seen).mean(axis=-1), 3, mode="nearest") > ALIKE)
     filled, borrowed = moved.copy(), np.zeros_like(missing)
     least = _difference(frame, seen, window)
     for dy, dx in _displacements(height, width, turn):
@@ -75,22 +73,28 @@ def borrow(
         least[here][better] = difference[better]
         filled[here][better] = painting[there][better]
         borrowed[here] |= better
-    relit = filled - _light(filled) + _recolored(_light(frame), _light(model), _light(painting))
+    colors = colors_of(light(model), light(painting))
+    relit = filled - light(filled) + light(frame) @ colors[:3] + colors[3]
     filled[borrowed] = relit[borrowed]
     return filled
 
 
-def _light(picture: Array) -> Array:
-    """The picture without its strokes: `(H, W, 3)`."""
+def misfit(frame: Array, seen: Array) -> Array:
+    """How far two pictures differ, in grey levels, averaged over the channels and 3x3 pixels: `(H, W)`."""
+    return uniform_filter(np.abs(frame - seen).mean(axis=-1), 3, mode="nearest")
+
+
+def light(picture: Array) -> Array:
+    """A picture `(H, W, C)` without its strokes."""
     sigma = STROKE * max(picture.shape[:2])
     return np.asarray(gaussian_filter(picture, (sigma, sigma, 0.0), mode="nearest"))
 
 
-def _recolored(light: Array, model: Array, painting: Array) -> Array:
-    """`light` in the colours that the affine map nearest to model -> painting gives it (least squares)."""
+def colors_of(model: Array, painting: Array) -> Array:
+    """The affine map of colours nearest to model -> painting (least squares): `(4, 3)`, the constant last."""
     known = np.concatenate([model.reshape(-1, 3), np.ones((model[..., 0].size, 1), np.float32)], axis=1)
     colors, *_ = np.linalg.lstsq(known, painting.reshape(-1, 3), rcond=None)
-    return np.asarray(light @ colors[:3] + colors[3], np.float32)
+    return np.asarray(colors, np.float32)
 
 
 def _difference(a: Array, b: Array, window: int) -> Array:

@@ -3,6 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
+from .. import pixels
+from .flow import estimate_flow_pair
+from .warping import warp
+
 Array = npt.NDArray[np.float32]
 
 BLOCKS = 6
@@ -19,6 +23,40 @@ STEADY = 0.8
 
 FLAT = 4.0
 """Standard deviation in grey levels: blocks with less in both frames have nothing to compare."""
+
+
+SMALL = 128
+"""Longer side in pixels at which neighbours are compared: a cut is seen at any size, and a small flow costs little."""
+
+
+class Cuts:
+    """Where a clip is cut, told frame by frame."""
+
+    def __init__(self) -> None:
+        self.share = 1.0  # of the last frame, explained by the one before it
+        self._before: npt.NDArray[np.uint8] | None = None
+
+    def resume(self, frame: Array, share: float) -> None:
+        """Go on after `frame`, `(H, W, 3)` in 0..255, of which `share` was explained."""
+        self.share, self._before = share, _small(frame)
+
+    def is_cut(self, frame: Array) -> bool:
+        """Whether the next frame, `(H, W, 3)` in 0..255, begins a new shot."""
+        now, before, steady = _small(frame), self._before, self.share
+        self._before = now
+        if before is None or np.array_equal(now, before):
+            self.share = 1.0
+            return False
+        back, _ = estimate_flow_pair(now, before, quality="fast")
+        share = explained(now.astype(np.float32), warp(before.astype(np.float32), back))
+        cut = is_cut(share, steady)
+        self.share = 1.0 if cut else share
+        return cut
+
+
+def _small(frame: Array) -> npt.NDArray[np.uint8]:
+    picture = pixels.to_outside(frame)
+    return pixels.resize(picture, pixels.fit(picture.shape[:2], SMALL))
 
 
 def is_cut(share: float, before: float = 1.0) -> bool:

@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter
 
 from .. import pixels
 from ..motion.fields import FlowFolder
-from ..motion.filling import borrow
+from ..motion.filling import ALIKE, borrow, misfit
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import reliability
 from ..motion.scenes import explained, is_cut
@@ -34,6 +34,10 @@ SEEN = 0.5
 """Reliability from which a pixel of an earlier frame counts as the same thing, and its paint as rightly placed."""
 
 
+BEYOND = -1000.0
+"""What an earlier frame shows beyond its border, where the flow has no answer: it looks like nothing in the frame."""
+
+
 class Painted(NamedTuple):
     """A frame and what became of it."""
 
@@ -43,6 +47,7 @@ class Painted(NamedTuple):
     place: int = 0  # in the clip, from 0
     explained: float = 1.0  # by the frame before it, see `scenes.explained`
     opens: bool = False  # a scene: nothing was carried to it, all of it is painted with the same care
+    key: bool = True  # painted, not taken from the key frames on both sides
 
 
 class Carried(NamedTuple):
@@ -52,6 +57,7 @@ class Carried(NamedTuple):
     warped: Array  # (K, H, W, 3) each of them, in the order of the distances; 0 where there is none
     reliability: Array  # (K, H, W) in [0, 1], long-term weights
     explained: float  # how much of the frame the nearest of them explains
+    borrowed: float  # share of the frame that none of them shows
 
 
 def carry(
@@ -96,9 +102,9 @@ def carry(
     weights = np.zeros((len(history), *shape), np.float32)
     for view in views:
         warped[view.place], weights[view.place] = view.result, view.weight
-    start = _together(views, frame, opening or views[0].origin)
+    start, borrowed = _together(views, frame, opening or views[0].origin)
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
-    return Carried(start[np.newaxis], warped, weights, views[0].explained)
+    return Carried(start[np.newaxis], warped, weights, views[0].explained, borrowed)
 
 
 class View(NamedTuple):
@@ -136,20 +142,22 @@ def _views(
         yield View(place, one, back, certain, weight, spline_warp(one.result[0], back), share)
 
 
-def _together(views: Sequence[View], frame: Painted, opening: Painted) -> Array:
-    """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed."""
+def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[Array, float]:
+    """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed; how many are."""
     nearest = views[0]
     start, missing = nearest.result.copy(), nearest.certain < SEEN
     for view in views[1:]:
         found = missing & (view.certain >= SEEN)
         start[found] = view.result[found]
         missing &= ~found
-    if missing.any():
-        # Beyond the border the flow has no answer: there it looks like nothing in the frame.
-        seen = warp(nearest.origin.source[0], nearest.back, border=-1000.0)
-        model, painting = opening.source[0], opening.result[0]
-        start = borrow(start, seen, frame.source[0], missing, model=model, painting=painting, turn=frame.place)
-    return start
+    if not missing.any():
+        return start, 0.0
+    seen = warp(nearest.origin.source[0], nearest.back, border=BEYOND)
+    missing &= misfit(frame.source[0], seen) > ALIKE
+    start = borrow(
+        start, seen, frame.source[0], missing, model=opening.source[0], painting=opening.result[0], turn=frame.place
+    )
+    return start, float(missing.mean())
 
 
 def is_held(content: Array, earlier: Array, threshold: float) -> bool:

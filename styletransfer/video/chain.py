@@ -89,9 +89,11 @@ def _paint_one(
     return optimise(solver, frame, targets, options.steps, on_step)
 
 
-def optimise(solver: Solver, frame: Painted, targets: Targets, steps: int, on_step: OnStep) -> Painted:
+def optimise(
+    solver: Solver, frame: Painted, targets: Targets, steps: int, on_step: OnStep, *, at_least: int = 0
+) -> Painted:
     """A frame with its result optimised, from what it is, in at most `steps` evaluations."""
-    for iterate in solver.run(frame.result, targets, steps=steps):
+    for iterate in solver.run(frame.result, targets, steps=steps, at_least=at_least):
         if on_step is not None:
             on_step(iterate)
     return frame._replace(result=np.clip(iterate.image.numpy(), 0.0, 255.0), steps=iterate.step)

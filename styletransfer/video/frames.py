@@ -15,6 +15,7 @@ from ..options import StyleOptions, resolve
 from ..solver import Iterate
 from .carry import FlowLike, Painted, both_ways
 from .chain import paint
+from .keyframes import has_keyframes, paint_keyframes
 from .passes import paint_passes, stored
 
 
@@ -59,7 +60,12 @@ def stylize_frames(
     """
     options = resolve(options, settings)
     how: dict[str, Any] = {"model": model, "flow": both_ways(flow, options.flow_quality), "on_step": on_step}
-    painted = _several(frames, style, options, **how) if options.passes > 1 else paint(frames, style, options, **how)
+    if options.passes > 1:
+        painted = _several(frames, style, options, **how)
+    elif has_keyframes(options):
+        painted = paint_keyframes(frames, style, options, **how)
+    else:
+        painted = paint(frames, style, options, **how)
     return (pixels.to_outside(frame.result) for frame in painted)
 
 

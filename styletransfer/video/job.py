@@ -4,8 +4,8 @@ While it runs, a job lives in a folder beside its target, `OUT.mp4.job/`:
 
     manifest.json    what is painted with what: a job is only taken up with the same arguments
     frames/          the finished frames, 000001.png and on
-    state/           000001.npz and on: float32 results, of the last frames, from which the next one starts, or, with
-                     several passes, of all frames; opening.npz: the frame that the scene began with
+    state/           000001.npz and on: float32 results, of the last frames or key frames, from which the next one
+                     starts, or, with several passes, of all frames; opening.npz: the frame that the scene began with
 
 Every file is written under another name and renamed when complete. The folder is removed when the target
 is there.
@@ -34,6 +34,7 @@ from ..pictures import read_image, replacing, write_image
 from ..solver import Iterate
 from .carry import FlowLike, Painted, both_ways
 from .chain import paint
+from .keyframes import has_keyframes, paint_keyframes
 from .media import PICTURE_RATE, check_not_source, check_target, read_video, write_video
 from .passes import paint_passes
 
@@ -161,12 +162,13 @@ def _in_order(
     clip: Clip, style: PictureLike, options: StyleOptions, folder: pathlib.Path, bar: Any, **how: Any
 ) -> Iterator[Painted]:
     """The frames that are still to be painted, each kept before it is yielded."""
-    done, earlier = _state(folder, max(options.history))
+    done, earlier = _state(folder)
+    paint_from = paint_keyframes if has_keyframes(options) else paint
     bar.update(done)
     frames = iter(clip.frames)
     first = next(frames) if done else None
     rest = itertools.islice(frames, done - 1, None) if done else frames
-    for number, painted in enumerate(paint(rest, style, options, earlier=earlier, first=first, **how), done + 1):
+    for number, painted in enumerate(paint_from(rest, style, options, earlier=earlier, first=first, **how), done + 1):
         _keep(folder, number, painted, max(options.history))
         yield painted
 
@@ -195,14 +197,22 @@ def _write_frame(folder: pathlib.Path, number: int, painted: Painted) -> None:
 
 
 def _keep(folder: pathlib.Path, number: int, painted: Painted, kept: int) -> None:
-    """A finished frame, then the state: a job killed between the two paints that frame again, alike."""
+    """A finished frame, then the state: a job killed between the two paints that frame again, alike.
+
+    Frames between key frames leave no state: they are made again, alike, from the key frame before them. Of the others
+    those are kept that the next frame may look back to: the last `kept` frames, and the latest one before them.
+    """
     _write_frame(folder, number, painted)
+    if not painted.key:
+        return
     (folder / "state").mkdir(exist_ok=True)
     names = (OPENING, _state_file(folder, number).name) if painted.opens else (_state_file(folder, number).name,)
     for name in names:
         with replacing(folder / "state" / name) as part:
             np.savez(part, **painted._asdict())
-    _state_file(folder, number - kept).unlink(missing_ok=True)
+    reach = number + 1 - kept
+    for old in [n for n in _state_numbers(folder) if n <= reach][:-1]:
+        _state_file(folder, old).unlink()
 
 
 def _frame_file(folder: pathlib.Path, number: int) -> pathlib.Path:
@@ -242,14 +252,20 @@ def _is_unfinished(folder: pathlib.Path, manifest: dict[str, Any]) -> bool:
     return True
 
 
-def _state(folder: pathlib.Path, kept: int) -> tuple[int, list[Painted]]:
-    """How many frames are done, and, of these, the one that opened the scene and the last `kept`; (0, []) for none."""
-    done = max((int(file.stem) for file in (folder / "state").glob("[0-9]*.npz")), default=0)
-    if not done:
+def _state_numbers(folder: pathlib.Path) -> list[int]:
+    """The numbers of the frames whose float32 results are kept, rising."""
+    return sorted(int(file.stem) for file in (folder / "state").glob("[0-9]*.npz"))
+
+
+def _state(folder: pathlib.Path) -> tuple[int, list[Painted]]:
+    """How many frames need not be made again, and, of these, those that are kept; (0, []) for none."""
+    numbers = _state_numbers(folder)
+    if not numbers:
         return 0, []
-    last = [_state_file(folder, number) for number in range(max(1, done - kept + 1), done + 1)]
+    done = numbers[-1]
     try:
-        frames = {frame.place: frame for frame in map(_load, [folder / "state" / OPENING, *last])}
+        kept = (folder / "state" / OPENING, *(_state_file(folder, number) for number in numbers))
+        frames = {frame.place: frame for frame in map(_load, kept)}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         log.warning("the state in %s is damaged: painting from the first frame again", folder)
         return 0, []

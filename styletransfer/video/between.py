@@ -1,0 +1,132 @@
+"""A frame between two painted ones, taken from both of them along the flow."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from ..motion.filling import ALIKE, borrow, light, misfit
+from ..motion.occlusion import Mask
+from ..motion.warping import spline_warp, warp
+from .carry import BEYOND, SEEN, Array, Painted
+
+DOUBT = 0.01
+"""Weight of a neighbour where its flow is not reliable: enough to choose by looks where neither is."""
+TINY = 1e-9
+"""So that where neither neighbour has any weight, the time decides."""
+APART = 16.0
+"""Difference in grey levels of the light of two neighbours from which one is chosen rather than both averaged."""
+STROKE = 0.01
+"""Sigma of the window that measures the contrast of strokes, in longer sides of the picture."""
+LOUDEST = 1.5
+"""Bound on how much the contrast of averaged strokes is raised: sqrt(2) restores what unrelated ones lose."""
+
+
+class Neighbour(NamedTuple):
+    """A painted frame as a frame near it in time would show it."""
+
+    certain: Array  # (H, W) in [0, 1], how far the frame's pixels are seen there
+    source: Array  # (H, W, 3), what it showed, moved
+    result: Array  # (H, W, 3), what was painted on it, moved, in the light of the frame
+
+
+class Blend(NamedTuple):
+    """A frame taken from its neighbours."""
+
+    picture: Array  # (H, W, 3), painted everywhere
+    certain: Array  # (H, W), how far a pixel was seen in either
+    borrowed: Mask  # (H, W), what neither showed
+
+
+def neighbour(frame: Painted, key: Painted, back: Array, certain: Array, colors: Array) -> Neighbour:
+    """`key` moved along the flow from the frame to it, and lit as the frame is.
+
+    Parameters
+    ----------
+    frame, key
+        The frame to be made, and the painted one.
+    back, certain
+        The flow from the frame to the key, and its reliability.
+    colors
+        The colours that the painting gives to the source, see `filling.colors_of`.
+    """
+    source, result = warp(key.source[0], back, border=BEYOND), spline_warp(key.result[0], back)
+    return Neighbour(certain, source, result + _relit(frame, source, certain, colors))
+
+
+def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, opening: Painted) -> Blend:
+    """A frame from the painted frames on both sides of it.
+
+    A pixel is taken from the neighbours in proportion to how near they are in time, how reliably they show it, and
+    how well what they show fits the frame. Where they differ in colour the better one prevails, since an average of
+    two things is a ghost; where only their strokes differ, the average gets back the contrast that it loses. What
+    neither shows borrows strokes from the frame that opened the scene.
+
+    Parameters
+    ----------
+    frame
+        The frame, whose result does not matter.
+    before, after
+        Its neighbours.
+    when
+        Where it lies in time: 0 at the one before, 1 at the one after.
+    opening
+        The frame that the scene began with.
+    """
+    misfits = [misfit(frame.source[0], side.source) for side in (before, after)]
+    weights = [
+        time * (side.certain + DOUBT) * np.exp(-different / ALIKE)
+        for side, time, different in ((before, 1.0 - when, misfits[0]), (after, when, misfits[1]))
+    ]
+    share = (weights[1] + TINY * when) / (weights[0] + weights[1] + TINY)
+    picture = mix(before.result, after.result, choose(share, before.result, after.result))
+    certain = np.maximum(before.certain, after.certain)
+    missing = (certain < SEEN) & (np.minimum(*misfits) > ALIKE)
+    if missing.any():
+        seen = np.where((misfits[0] <= misfits[1])[..., np.newaxis], before.source, after.source)
+        model, painting = opening.source[0], opening.result[0]
+        picture = borrow(picture, seen, frame.source[0], missing, model=model, painting=painting, turn=frame.place)
+    return Blend(picture, certain, missing)
+
+
+def choose(share: Array, one: Array, other: Array) -> Array:
+    """The share `(H, W)` of `other`, driven towards 0 or 1 where the light of the two pictures differs."""
+    apart = np.abs(light(one) - light(other)).mean(axis=-1)
+    sharpness = 1.0 + np.square(apart / APART)
+    odds = np.clip(share, 1e-6, 1.0 - 1e-6)
+    odds = sharpness * np.log(odds / (1.0 - odds))
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -30.0, 30.0))), np.float32)
+
+
+def mix(one: Array, other: Array, share: Array) -> Array:
+    """The average of two pictures, `share` `(H, W)` of it the other, with strokes as strong as theirs.
+
+    The average of strokes that do not coincide is a blur: its variance is less than the average variance of the two.
+    The details of the result are scaled by the root of that ratio, in windows.
+    """
+    sigma = STROKE * max(share.shape)
+    share = share[..., np.newaxis]
+    average = one + share * (other - one)
+    smooth = _blurred(average, sigma)
+    details = average - smooth
+    ours, theirs = one - _blurred(one, sigma), other - _blurred(other, sigma)
+    wanted = _blurred((np.square(ours) + share * (np.square(theirs) - np.square(ours))).sum(axis=-1), sigma)
+    found = _blurred(np.square(details).sum(axis=-1), sigma)
+    gain = np.sqrt((wanted + 1.0) / (found + 1.0))  # 1: of a variance in grey levels, nothing
+    return np.asarray(smooth + np.clip(gain, 1.0, LOUDEST)[..., np.newaxis] * details, np.float32)
+
+
+def _blurred(picture: Array, sigma: float) -> Array:
+    sigmas = (sigma, sigma) if picture.ndim == 2 else (sigma, sigma, 0.0)
+    return np.asarray(gaussian_filter(picture, sigmas, mode="nearest", truncate=3.0))
+
+
+def _relit(frame: Painted, source: Array, certain: Array, colors: Array) -> Array:
+    """What a change of light between two frames does to the painting: a fade or a flash comes through.
+
+    The change of the light of the source, measured where it is reliable, in the colours that the painting gives it.
+    """
+    weight = (certain * (source >= 0.0).all(axis=-1))[..., np.newaxis]
+    known = light(weight)
+    change = light(weight * (frame.source[0] - source)) / np.maximum(known, 0.1)
+    return np.asarray(change @ colors[:3], np.float32)
