@@ -298,7 +298,7 @@ def _median(flow: tf.Tensor) -> tf.Tensor:
 
 
 def _sharpened(flow: tf.Tensor, guide: tf.Tensor) -> tf.Tensor:
-    """The flow, its boundaries moved to those of the picture, and what is hidden filled from what is like it."""
+    """The flow, its boundaries drawn to those of the picture, and what is hidden filled from what is like it."""
     interleaved = tf.transpose(flow, (1, 2, 3, 0))
     inside = within_frame(*positions(interleaved), *last_pixel(interleaved))
     trust = tf.where(inside, _agreement(flow) ** 2, HIDDEN**2)
