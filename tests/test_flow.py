@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import texture
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -152,6 +153,20 @@ def test_large_and_small_pictures_take_the_same_steps(target, monkeypatch):
     monkeypatch.setattr(flow_module, "LARGE", 0)
     compiled = flow_module._estimate.python_function(*flow_module._checked(source[crop], target[crop], "fast"), "fast")
     np.testing.assert_allclose(flow_module._to_flow(compiled[:, 0]), small, atol=0.01)
+
+
+def test_the_weighted_median_keeps_edges_and_fills_what_is_hidden_from_its_colour():
+    shape = (1, 24, 32)
+    picture, truth, trust = np.zeros((1, 3, *shape[1:]), np.float32), np.zeros((2, *shape), np.float32), np.ones(shape)
+    picture[..., 16:], truth[0, ..., 16:] = 0.5, 4.0
+    smeared = truth.copy()
+    smeared[0, ..., 13:16], trust[..., 13:16] = 4.0, 0.01  # what is hidden takes the motion of what covers it
+    for start, bound in ((truth, 1e-3), (smeared, 0.2)):
+        found = tf.constant(start)
+        for gap in flow_module.GAPS:
+            guide, weight = tf.constant(picture), tf.constant(trust, tf.float32)
+            found = flow_module._weighted_median(found, guide, weight, tf.constant(gap))
+        assert np.abs(found - truth).max() < bound
 
 
 def test_misfits_are_named(target):

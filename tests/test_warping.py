@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import map_coordinates
 
-from styletransfer.motion.warping import inside, warp
+from styletransfer.motion.warping import bicubic, inside, warp
 
 SHAPES = [(1, 1), (1, 6), (5, 1), (7, 9)]
 
@@ -111,3 +111,15 @@ def test_misfits_are_named():
         warp(np.zeros((4, 5, 3)), np.zeros((5, 4, 2)))
     with pytest.raises(ValueError, match=r"'wrap'.*reflect"):
         warp(np.zeros((4, 5, 3)), np.zeros((4, 5, 2)), border="wrap")
+
+
+def test_bicubic_is_exact_for_a_parabola_and_finite_at_the_edges():
+    y, x = np.mgrid[:9, :12].astype(np.float32)
+
+    def parabola(x, y):
+        return 0.1 * x * x - 0.2 * x * y + 0.3 * y * y + y
+
+    picture = tf.constant(parabola(x, y)[np.newaxis, ..., np.newaxis])
+    found = bicubic(picture, (x + 0.3)[np.newaxis], (y + 0.6)[np.newaxis])[0, ..., 0].numpy()
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found[1:-2, 1:-2], parabola(x + 0.3, y + 0.6)[1:-2, 1:-2], rtol=1e-4, atol=1e-4)

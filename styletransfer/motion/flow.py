@@ -2,7 +2,8 @@
 
 Brox et al. 2004, "High accuracy optical flow estimation based on a theory for warping", with the normalised
 data terms of Zimmer et al. 2011, "Optic flow in harmony", and the median filter between warps of Sun et al.
-2010, "Secrets of optical flow estimation and their principles". What each part buys is in `docs/flow.md`.
+2010, "Secrets of optical flow estimation and their principles", weighted there by colour and by what is hidden.
+What each part buys is in `docs/flow.md`.
 
 On each level of a pyramid of pictures, a few times over: warp the target by the flow so far, linearise, solve
 the linear system for the flow by Jacobi sweeps with Chebyshev acceleration.
@@ -23,7 +24,7 @@ import tensorflow as tf
 
 from ..pixels import check_picture
 from .matching import fuse
-from .warping import Flow, bilinear, last_pixel, positions, within_frame
+from .warping import Flow, bicubic, bilinear, last_pixel, positions, within_frame
 
 Estimator = Callable[[npt.ArrayLike, npt.ArrayLike], Flow]
 """`(source, target) -> (H, W, 2)` float32 in pixels."""
@@ -35,6 +36,7 @@ class Quality(NamedTuple):
     warps: int  # linearisations per level
     last: int  # linearisations at the finest level, which costs as much as three of all others together
     sweeps: int  # of the linear solver, per linearisation
+    medians: int  # linearisations per level, the last ones, that start from a median weighted by colour
     grey: bool  # leave the colours out at the finest level
     finest: int  # level at which to stop: 0 is full resolution, 1 is half
     search: tuple[int, ...]  # levels at which patches are matched too, for what the pyramid misses
@@ -42,9 +44,9 @@ class Quality(NamedTuple):
 
 
 QUALITIES = {
-    "fast": Quality(warps=5, last=3, sweeps=20, grey=False, finest=1, search=(), both=False),
-    "balanced": Quality(warps=8, last=4, sweeps=20, grey=True, finest=0, search=(2,), both=False),
-    "best": Quality(warps=10, last=8, sweeps=40, grey=False, finest=0, search=(2, 1), both=True),
+    "fast": Quality(warps=5, last=3, sweeps=20, medians=1, grey=False, finest=1, search=(), both=False),
+    "balanced": Quality(warps=8, last=4, sweeps=20, medians=1, grey=True, finest=0, search=(2,), both=False),
+    "best": Quality(warps=10, last=8, sweeps=40, medians=4, grey=False, finest=0, search=(2, 1), both=True),
 }
 
 SMOOTHNESS = 0.05  # weight of the smoothness term against the data terms
@@ -56,6 +58,10 @@ HIDDEN = 0.1  # weight of the data at pixels that the target seems to hide
 SMOOTH_EPSILON = 1e-3  # squared step of the flow from pixel to pixel below which its penalty is quadratic
 EDGE = 6.0  # how fast the smoothness falls at edges of the picture
 SPECTRAL_RADIUS = 0.98  # assumed of the Jacobi sweep, for Chebyshev's weights
+REACH, STRIDE = 2, 3  # of the weighted median: samples each way, and the pixels from one to the next
+NEAR = 6.0  # standard deviation of its weights by distance, pixels
+ALIKE = 0.04  # ... and by colour
+GAPS = (0.3, 0.03)  # difference of flows, in pixels, below which its passes average: from anywhere, then sharply
 COARSEST = 10  # pixels along the shorter side, at least, where the pyramid ends
 
 LARGE = 20_000
@@ -189,9 +195,10 @@ def _estimate(source: tf.Tensor, target: tf.Tensor, quality: str) -> tf.Tensor:
         flow = _resize_flow(flow, sources[level].shape[2:])
         pictures = sources[level], targets[level]
         warps = settings.last if level == finest else settings.warps
-        flow = _refined(*pictures, flow, 0, warps, settings.sweeps)
+        steps = warps, settings.sweeps, settings.medians
+        flow = _refined(*pictures, flow, 0, *steps)
         if level in settings.search:
-            flow = _refined(*pictures, _fused(*pictures, flow), warps // 2, warps, settings.sweeps)
+            flow = _refined(*pictures, _fused(*pictures, flow), warps // 2, *steps)
     return _resize_flow(flow, source.shape[2:])
 
 
@@ -213,9 +220,9 @@ def _resize_flow(flow: tf.Tensor, shape: tuple[int, int]) -> tf.Tensor:
     return resized * tf.reshape([shape[1] / width, shape[0] / height], (2, 1, 1, 1))
 
 
-def _refined(source: tf.Tensor, target: tf.Tensor, flow: tf.Tensor, first: int, warps: int, sweeps: int) -> tf.Tensor:
+def _refined(source: tf.Tensor, target: tf.Tensor, flow: tf.Tensor, *counts: int) -> tf.Tensor:
     refine = _refine if _pixels(flow) >= LARGE else _refine_any_size
-    return tf.ensure_shape(refine(source, target, flow, *map(tf.constant, (first, warps, sweeps))), flow.shape)
+    return tf.ensure_shape(refine(source, target, flow, *map(tf.constant, counts)), flow.shape)
 
 
 def _fused(source: tf.Tensor, target: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
@@ -224,7 +231,13 @@ def _fused(source: tf.Tensor, target: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
 
 
 def _refine(
-    source: tf.Tensor, target: tf.Tensor, flow: tf.Tensor, first: tf.Tensor, warps: tf.Tensor, sweeps: tf.Tensor
+    source: tf.Tensor,
+    target: tf.Tensor,
+    flow: tf.Tensor,
+    first: tf.Tensor,
+    warps: tf.Tensor,
+    sweeps: tf.Tensor,
+    medians: tf.Tensor,
 ) -> tf.Tensor:
     """The steps from `first` to `warps` of Gauss-Newton with reweighted least squares, at one level.
 
@@ -233,7 +246,9 @@ def _refine(
     """
 
     def step(k: tf.Tensor, flow: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        flow = _median(flow)
+        smooth = _median(flow)
+        flow = tf.cond(k >= warps - medians, lambda: _sharpened(smooth, source), lambda: smooth)
+        flow = tf.ensure_shape(flow, smooth.shape)
         warped, visible = _warped(target, flow)
         settled = 2 * k >= warps
         visible *= tf.where(settled, _agreement(flow), 1.0)
@@ -248,7 +263,7 @@ def _refine(
 
 _PLANES, _FLOWS = tf.TensorSpec((None, None, None, None)), tf.TensorSpec((2, None, None, None))
 _ANY_SIZE, _COUNT = (_PLANES, _PLANES, _FLOWS), tf.TensorSpec((), tf.int32)
-_refine_any_size = tf.function(_refine, input_signature=(*_ANY_SIZE, _COUNT, _COUNT, _COUNT), autograph=False)
+_refine_any_size = tf.function(_refine, input_signature=(*_ANY_SIZE, *[_COUNT] * 4), autograph=False)
 _fuse_any_size = tf.function(fuse, input_signature=_ANY_SIZE, autograph=False)
 """Traced once for all small levels of all pictures: tracing takes longer than running them."""
 _fuse = tf.function(fuse, jit_compile=True, autograph=False)
@@ -282,6 +297,46 @@ def _median(flow: tf.Tensor) -> tf.Tensor:
     return v[4]
 
 
+def _sharpened(flow: tf.Tensor, guide: tf.Tensor) -> tf.Tensor:
+    """The flow, its boundaries drawn to those of the picture, and what is hidden filled from what is like it."""
+    interleaved = tf.transpose(flow, (1, 2, 3, 0))
+    inside = within_frame(*positions(interleaved), *last_pixel(interleaved))
+    trust = tf.where(inside, _agreement(flow) ** 2, HIDDEN**2)
+    for gap in GAPS:
+        flow = _weighted_median(flow, guide, trust, tf.constant(gap))
+    return flow
+
+
+@_stage
+def _weighted_median(flow: tf.Tensor, guide: tf.Tensor, trust: tf.Tensor, gap: tf.Tensor) -> tf.Tensor:
+    """One pass towards the median of pixels around, weighted by distance, colour and trust (Sun et al. 2010).
+
+    A median minimises the sum of distances: each pass is one of Weiszfeld's (1937), a mean in which a flow weighs
+    the less the farther it lies from the flow so far. A mean needs no sorting.
+    """
+    margin = REACH * STRIDE
+    height = tf.shape(flow)[2]
+    colours = tf.transpose(guide, (1, 0, 2, 3))
+    around = tf.concat([flow, colours, trust[tf.newaxis]], 0)
+    padded = tf.pad(around, ((0, 0), (0, 0), (margin, margin), (margin, margin)))  # trust 0 beyond the frame
+
+    def row(i: tf.Tensor, total: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        rows = tf.slice(padded, [0, 0, i, 0], [-1, -1, height, -1])
+        for j in range(0, 2 * margin + 1, STRIDE):
+            near = rows[..., j : j - 2 * margin or None]
+            distance = (tf.cast((i - margin) ** 2, tf.float32) + (j - margin) ** 2) / (2 * NEAR**2)
+            colour = tf.reduce_mean((near[2:-1] - colours) ** 2, 0) / (2 * ALIKE**2)
+            apart = tf.math.rsqrt(tf.reduce_sum((near[:2] - flow) ** 2, 0) + gap**2)
+            weight = tf.exp(-distance - colour) * near[-1] * apart
+            total += weight * near[:2]
+            weights += weight
+        return i + STRIDE, tf.ensure_shape(total, flow.shape), tf.ensure_shape(weights, trust.shape)
+
+    start = tf.constant(0), tf.zeros_like(flow), tf.zeros_like(trust)  # a loop compiles three times as fast
+    _, total, weights = tf.while_loop(lambda i, *_: i <= 2 * margin, row, start)
+    return total / weights
+
+
 @_stage
 def _warped(target: tf.Tensor, flow: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The target moved by the flow, and 1 where it comes from within the frame, else 0."""
@@ -290,7 +345,7 @@ def _warped(target: tf.Tensor, flow: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     last_x, last_y = last_pixel(interleaved)
     visible = tf.cast(within_frame(x, y, last_x, last_y), tf.float32)
     x, y = tf.clip_by_value(x, 0.0, last_x), tf.clip_by_value(y, 0.0, last_y)
-    return _planes(bilinear(interleaved, x, y)), visible
+    return _planes(bicubic(interleaved, x, y)), visible
 
 
 @_stage
