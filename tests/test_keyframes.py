@@ -21,7 +21,7 @@ from styletransfer.video.keyframes import paint_keyframes, plan
 def keys_of(frames, flow=true_flow, **settings):
     """Which frames of a clip are painted."""
     waiting = (Painted(pixels.to_inside(frame), None, 0, place, key=False) for place, frame in enumerate(frames))
-    stretches = plan(waiting, both_ways(flow, "fast"), StyleOptions(**settings))
+    stretches = plan(waiting, both_ways(flow, "fast"), StyleOptions(**({"keyframes": "auto"} | settings)))
     return [
         (stretch.key if isinstance(stretch.key, Painted) else stretch.key.frame).place
         for stretch in stretches
