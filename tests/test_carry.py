@@ -5,10 +5,11 @@ import pytest
 from conftest import texture
 
 from styletransfer import pixels
+from styletransfer.motion.filling import light
 from styletransfer.motion.occlusion import disocclusion, reliability
 from styletransfer.options import StyleOptions
 from styletransfer.solver import Solver
-from styletransfer.video.carry import Painted, both_ways, carry, masks_of
+from styletransfer.video.carry import OTHER, STALE, Painted, both_ways, carry, masks_of
 from styletransfer.video.chain import paint
 from styletransfer.video.frames import stylize_frames
 
@@ -151,4 +152,40 @@ def test_a_frame_is_carried_under_the_masks_it_is_given(flight):
     inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1) for f in flight.frames]
     flow = both_ways(flight.flow, "fast")
     half = carry(inside[:2], inside[2], (1,), flow, masks=lambda there, back: np.full(there.shape[:2], 0.5, np.float32))
-    np.testing.assert_array_equal(half.reliability, np.full((1, 48, 64), 0.5))
+    assert set(np.unique(half.reliability)) <= {0.0, 0.5} and (half.reliability == 0.5).mean() > 0.98
+
+
+def opened(frames, model):
+    """The frames at which the chain began anew, when no flow is seen, and what the last one was painted for."""
+
+    def flow(a, b):
+        return np.zeros((*a.shape[:2], 2), np.float32)
+
+    options = StyleOptions(steps=2, **FEW)
+    painted = list(paint(frames, STYLE, options, model=model, flow=both_ways(flow, "fast")))
+    return [frame.place for frame in painted if frame.opens], painted[-1]
+
+
+def cross_fade(a, b, count):
+    return [np.uint8(np.rint(a + (b.astype(float) - a) * i / (count - 1))) for i in range(count)]
+
+
+def test_a_cross_fade_is_painted_anew_though_nothing_moves(model):
+    other = texture(48, 64, seed=12, smooth=6.0)
+    frames = cross_fade(texture(48, 64, seed=11, smooth=6.0), other, 14) + [other] * 2
+    places, last = opened(frames, model)
+    assert 2 <= len(places) <= 5 and max(places) < 14
+    made_for = last.made_for if last.made_for.size else light(last.source[0])
+    assert np.abs(made_for - light(other.astype(np.float32))).mean() < STALE / 2
+
+
+@pytest.mark.parametrize("end", [lambda x: 0.3 * x, lambda x: 0.5 * x + 120.0], ids=["dark", "bright"])
+def test_a_fade_of_one_scene_is_not(model, end):
+    scene = texture(48, 64, seed=11, smooth=6.0)
+    assert opened(cross_fade(scene, np.uint8(end(scene.astype(float))), 14), model)[0] == [0]
+
+
+def test_a_thing_that_moves_is_not(flight):
+    inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1) for f in flight.frames]
+    carried = carry(inside[:2], inside[2], (1,), both_ways(flight.flow, "fast"))
+    assert carried.news < OTHER / 4

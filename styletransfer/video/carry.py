@@ -11,9 +11,9 @@ from scipy.ndimage import uniform_filter
 
 from .. import pixels
 from ..motion.fields import FlowFolder
-from ..motion.filling import ALIKE, borrow, misfit
+from ..motion.filling import ALIKE, borrow, light, misfit
 from ..motion.flow import estimate_flow_pair, named_flow
-from ..motion.occlusion import reliability
+from ..motion.occlusion import Mask, reliability
 from ..motion.scenes import explained, is_cut
 from ..motion.warping import spline_warp, warp
 from ..options import StyleOptions
@@ -38,6 +38,18 @@ BEYOND = -1000.0
 """What an earlier frame shows beyond its border, where the flow has no answer: it looks like nothing in the frame."""
 
 
+STALE = 30.0
+"""Difference in grey levels between the light of a frame and of what its paint was made for, from which it is new."""
+REFRESH = 0.03
+"""How fast what paint was made for follows the frame while it is not new, per frame: the flow's errors add up."""
+OTHER = 0.1
+"""Share of a frame that has become new of late from which it is another scene: a cross-fade is under way."""
+LATELY = 0.9
+"""How much of that counts still in the next frame."""
+
+UNTOLD = np.zeros((0,), np.float32)
+
+
 class Painted(NamedTuple):
     """A frame and what became of it."""
 
@@ -48,6 +60,8 @@ class Painted(NamedTuple):
     explained: float = 1.0  # by the frame before it, see `scenes.explained`
     opens: bool = False  # a scene: nothing was carried to it, all of it is painted with the same care
     key: bool = True  # painted, not taken from the key frames on both sides
+    made_for: Array = UNTOLD  # (H, W, 3), the light of what the paint was made for; untold: of the frame itself
+    news: float = 0.0  # share of the frame that has lately become something else than its paint was made for
 
 
 class Carried(NamedTuple):
@@ -58,6 +72,8 @@ class Carried(NamedTuple):
     reliability: Array  # (K, H, W) in [0, 1], long-term weights
     explained: float  # how much of the frame the nearest of them explains
     borrowed: float  # share of the frame that none of them shows
+    made_for: Array  # (H, W, 3), the light of what the start was painted for
+    news: float  # see `Painted`
 
 
 def carry(
@@ -102,9 +118,14 @@ def carry(
     weights = np.zeros((len(history), *shape), np.float32)
     for view in views:
         warped[view.place], weights[view.place] = view.result, view.weight
+    new, made_for = _new(views[0], frame)
+    news = LATELY * views[0].origin.news + float(new.mean())
+    if news > OTHER:
+        return None
+    weights *= ~new
     start, borrowed = _together(views, frame, opening or views[0].origin)
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
-    return Carried(start[np.newaxis], warped, weights, views[0].explained, borrowed)
+    return Carried(start[np.newaxis], warped, weights, views[0].explained, borrowed, made_for, news)
 
 
 class View(NamedTuple):
@@ -140,6 +161,31 @@ def _views(
         weight = np.maximum(certain - covered, 0.0)
         covered += certain
         yield View(place, one, back, certain, weight, spline_warp(one.result[0], back), share)
+
+
+def _new(nearest: View, frame: Painted) -> tuple[Mask, Array]:
+    """Where a frame shows something else than its paint was made for, and what that was, moved: `(H, W)`, `(H, W, 3)`.
+
+    In a cross-fade nothing moves and no frame differs much from the one before, so neither flow nor masks tell that
+    the painting is of another scene. What it was made for is carried along with it, without details, and compared. A
+    change of light, which is a gain and an offset of every channel, does not count.
+    """
+    one, now = nearest.origin, light(frame.source[0])
+    made_for = warp(one.made_for if one.made_for.size else light(one.source[0]), nearest.back)
+    seen = nearest.certain >= SEEN
+    new = seen & (np.abs(now - _lit(made_for, now, seen)).mean(axis=-1) > STALE)
+    kept = (seen & ~new)[..., np.newaxis]
+    return new, np.where(kept, made_for + np.float32(REFRESH) * (now - made_for), now)
+
+
+def _lit(made_for: Array, now: Array, seen: Mask) -> Array:
+    """`made_for` in the light of `now`: gain and offset of each channel by least squares, over what is seen."""
+    if not seen.any():
+        return made_for
+    x, y = made_for[seen], now[seen]
+    dx, dy = x - x.mean(axis=0), y - y.mean(axis=0)
+    gain = np.maximum((dx * dy).sum(axis=0), 0.0) / np.maximum((dx * dx).sum(axis=0), 1.0)
+    return np.asarray(y.mean(axis=0) + gain * (made_for - x.mean(axis=0)), np.float32)
 
 
 def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[Array, float]:

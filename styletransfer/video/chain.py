@@ -82,7 +82,7 @@ def _paint_one(
     if carried is None:
         frame = frame._replace(opens=True)
         return optimise(solver, frame, solver.targets(frame.source, grams), options.steps, on_step)
-    frame = frame._replace(explained=carried.explained)
+    frame = frame._replace(explained=carried.explained, made_for=carried.made_for, news=carried.news)
     if options.warm_start:
         frame = frame._replace(result=carried.start)
     targets = solver.targets(frame.source, grams, carried.warped, carried.reliability)

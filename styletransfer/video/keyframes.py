@@ -213,6 +213,7 @@ class Painter:
         )
         if carried is None:
             return self._opened(frame)
+        frame = frame._replace(made_for=carried.made_for, news=carried.news)
         if self.options.warm_start:
             frame = frame._replace(result=carried.start)
         targets = self.solver.targets(frame.source, self.grams, carried.warped, carried.reliability)
