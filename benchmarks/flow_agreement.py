@@ -1,21 +1,28 @@
 """Without ground truth: does an optical flow agree with itself at another size, and does it explain the next frame?
 
-    python benchmarks/flow_agreement.py CLIP --frames 102 108 116 --sizes 416 856
+    python benchmarks/flow_agreement.py CLIP --frames 102 108 116 --sizes 416 856 [--painting PAINTED.png]
 
 For each frame and the one before it: the mean distance between the flow at the smaller size and the flow at the
 larger, scaled down, and the mean difference of the frame and the warped earlier one, in grey levels. Both are taken
 where OpenCV's DIS (extra `opencv`) counts as reliable at the smaller size.
+
+With `--painting`, a picture painted on the first of `--frames`, also the warping error that it has when it is only
+moved from frame to frame, along each flow and as each flow judges, up to ten frames on: what is sharp cannot have less
+where the judge is another flow than the one that carries.
 """
 
 import argparse
+import itertools
 
 import numpy as np
 
-from styletransfer import read_video
+from styletransfer import metrics, pixels, read_image, read_video
 from styletransfer.motion.flow import named_flow
 from styletransfer.motion.occlusion import reliability
-from styletransfer.motion.warping import warp
+from styletransfer.motion.warping import spline_warp, warp
+from styletransfer.options import StyleOptions
 from styletransfer.pixels import resize
+from styletransfer.video.carry import is_held
 
 NAMES = ("dis", "builtin")
 
@@ -25,6 +32,7 @@ def main() -> None:
     parser.add_argument("clip")
     parser.add_argument("--frames", type=int, nargs="+", default=[1])
     parser.add_argument("--sizes", type=int, nargs=2, default=[416, 856])
+    parser.add_argument("--painting")
     arguments = parser.parse_args()
     print("| frame | " + " | ".join(f"{n}: px between sizes | {n}: grey levels" for n in NAMES) + " |")
     print("|---|" + "---:|" * 2 * len(NAMES))
@@ -42,6 +50,24 @@ def main() -> None:
             residual = np.abs(warp(small[1].astype(np.float32), fine) - small[0]).mean(axis=-1)
             cells += [f"{(values * certain).sum() / certain.sum():.2f}" for values in (apart, residual)]
         print(f"| {number} | " + " | ".join(cells) + " |", flush=True)
+    if arguments.painting:
+        begin = arguments.frames[0]
+        video = read_video(arguments.clip, max_size=arguments.sizes[0], start=begin, end=begin + 11)
+        judged(list(video), read_image(arguments.painting))
+
+
+def judged(frames: list[np.ndarray], painting: np.ndarray) -> None:
+    """The table of carriers and judges."""
+    print("\n| carried by | " + " | ".join(f"{name} judging" for name in NAMES) + " |")
+    print("|---|" + "---:|" * len(NAMES))
+    for carrier in NAMES:
+        moved = [pixels.to_inside(painting)[0]]
+        for before, now in itertools.pairwise(frames):
+            held = is_held(pixels.to_inside(now), pixels.to_inside(before), StyleOptions().still_threshold)
+            moved.append(moved[-1] if held else spline_warp(moved[-1], named_flow(carrier)(now, before)))
+        shown = [pixels.to_outside(picture) for picture in moved]
+        errors = [metrics.warping_error(shown, frames, flow=named_flow(judge)) for judge in NAMES]
+        print(f"| {carrier} | " + " | ".join(f"{error:.6f}" for error in errors) + " |", flush=True)
 
 
 def shrunk(flow: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
