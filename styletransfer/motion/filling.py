@@ -15,7 +15,8 @@ REACH = 0.25
 WINDOW = 0.12
 """The window over which sources are compared, in longer sides: smaller ones make a mosaic of the painting."""
 ALIKE = 12.0
-"""Difference in grey levels, averaged over 3x3 pixels, up to which what the flow offers looks like the frame."""
+"""`misfit` up to which what the flow offers looks like the frame: most of what is distrusted, such as the sides of a
+motion boundary, does."""
 STROKE = 0.02
 """Sigma of the blur that tells strokes from the light under them, in longer sides."""
 GOLDEN = math.pi * (3.0 - math.sqrt(5.0))
@@ -34,11 +35,11 @@ def borrow(
 ) -> Array:
     """`moved`, with better paint at the missing pixels: the strokes of a painting, in the light of the frame.
 
-    A missing pixel takes the strokes that lie at
-    one of a few displacements from it in `painting`, the one at which `model`, which was painted there, differs least
-    from the frame in a window around it. Under the strokes lies the frame, blurred, in the colours that the painting
-    gives to the model's: so clouds stay clouds, and there are no steps between patches. The optimisation only has
-    to fit the strokes in.
+    A missing pixel takes the strokes that lie at one of a few displacements from it in `painting`, the one at which
+    `model`, which was painted there, differs least from the frame in a window around it; it keeps what the flow offers
+    where that fits better than any. Under the strokes lies the frame, blurred, in the colours that the painting gives
+    to the model's: so clouds stay clouds, and there are no steps between patches. The optimisation only has to fit the
+    strokes in.
 
     The painting had better be one that was painted in full, such as the first of its scene: paint that was borrowed
     from borrowed paint, frame after frame, turns into scales. Mirroring the border instead draws kaleidoscopes,
@@ -51,7 +52,7 @@ def borrow(
     frame
         `(H, W, 3)`, the present frame.
     missing
-        `(H, W)`, where the flow is not to be trusted.
+        `(H, W)`, where the flow is not to be trusted, and what it offers does not look like the frame.
     model, painting
         `(H, W, 3)`, a frame and its result.
     turn
