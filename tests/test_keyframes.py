@@ -114,7 +114,8 @@ def test_memory_does_not_grow_with_the_clip(model):
         return memory
 
     peak(8)
-    assert peak(120) < 1.1 * peak(24)
+    # The sources and results of 96 more frames would be twice as much again as all of the shorter clip.
+    assert peak(120) < 1.5 * peak(24)
 
 
 def test_the_frames_between_show_their_neighbours_moved(model):
