@@ -1,41 +1,50 @@
 """Where a clip is cut, and how sure that is: the share of each frame that the one before it explains.
 
-python benchmarks/cuts.py CLIP [CLIP ...] [--max-size 128]
+    python benchmarks/cuts.py CLIP [CLIP ...] [--start 0] [--end N]
+
+Also where the painting would begin anew because the frame has become something else than the paint was made for, as
+in a cross-fade, and how near it comes to that elsewhere. Both are looked at at 128 pixels.
 """
 
 import argparse
 
-import numpy as np
-
-from styletransfer import read_video
-from styletransfer.motion.flow import estimate_flow_pair
-from styletransfer.motion.scenes import explained, is_cut
-from styletransfer.motion.warping import warp
+from styletransfer import pixels, read_video
+from styletransfer.motion.scenes import SMALL, Cuts
+from styletransfer.video.carry import Painted, both_ways, carry
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", metavar="CLIP")
-    parser.add_argument("--max-size", type=int, default=128)
+    parser.add_argument("--start", type=int)
+    parser.add_argument("--end", type=int)
     arguments = parser.parse_args()
-    print("| clip | frames | first frames of new shots (share explained) | least share elsewhere |")
-    print("|---|---:|---|---:|")
+    titles = "clip", "frames", "cuts", "least share explained elsewhere", "begins anew", "most new elsewhere"
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
     for clip in arguments.clips:
-        frames = read_video(clip, max_size=arguments.max_size)
-        cuts, least, before, earlier = [], 1.0, 1.0, None
-        for number, frame in enumerate(frames):
-            if earlier is not None:
-                back, _ = estimate_flow_pair(frame, earlier, quality="fast")
-                warped = warp(earlier.astype(np.float32), back)
-                share = explained(frame.astype(np.float32), warped)
-                if is_cut(share, before):
-                    cuts.append(f"{number} ({share:.2f})")
-                    before = 1.0
-                else:
-                    least = min(least, share)
-                    before = share
-            earlier = frame
-        print(f"| {clip} | {number + 1} | {', '.join(cuts) or 'none'} | {least:.2f} |", flush=True)
+        frames = read_video(clip, max_size=SMALL, start=arguments.start, end=arguments.end)
+        print(row(clip, frames, arguments.start or 0), flush=True)
+
+
+def row(clip: str, frames: object, begin: int) -> str:
+    detector, flow = Cuts(), both_ways(None, "fast")
+    cuts, anew, least, most, before = [], [], 1.0, 0.0, None
+    for place, picture in enumerate(frames):
+        source = pixels.to_inside(picture)
+        frame = Painted(source, source, 1, place)
+        if detector.is_cut(source[0]):
+            cuts.append(str(begin + place))
+        elif before is not None:
+            least = min(least, detector.share)
+            carried = carry([before], frame, (1,), flow)
+            if carried is None:
+                anew.append(str(begin + place))
+            else:
+                most = max(most, carried.news)
+                frame = frame._replace(made_for=carried.made_for, news=carried.news, explained=carried.explained)
+        before = frame
+    cells = clip, str(place + 1), ", ".join(cuts) or "none", f"{least:.2f}", ", ".join(anew) or "none", f"{most:.3f}"
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -23,8 +23,7 @@ from styletransfer.losses import style_loss
 from styletransfer.motion.flow import named_flow
 from styletransfer.options import StyleOptions
 from styletransfer.video.carry import FlowPair, both_ways
-from styletransfer.video.chain import paint
-from styletransfer.video.keyframes import has_keyframes, paint_keyframes
+from styletransfer.video.keyframes import painter_of
 from styletransfer.video.passes import paint_passes
 
 JUDGES = {"DIS": "dis", "built-in flow": "builtin"}
@@ -154,8 +153,7 @@ def run(
         for visit in paint_passes(frames, style, options, folder / "state", **how):
             write_image(folder / f"{visit.place:04d}.png", pixels.to_outside(visit.painted.result))
     else:
-        paint_from = paint_keyframes if has_keyframes(options) else paint
-        for i, painted in enumerate(paint_from(frames, style, options, **how)):
+        for i, painted in enumerate(painter_of(options)(frames, style, options, **how)):
             write_image(folder / f"{i:04d}.png", pixels.to_outside(painted.result))
     cost = {"seconds": time.perf_counter() - began, "steps": len(steps)}
     (folder / "run.json").write_text(json.dumps(cost))

@@ -6,7 +6,7 @@ from conftest import texture
 from scipy.ndimage import gaussian_filter
 
 from styletransfer.motion.flow import estimate_flow_pair
-from styletransfer.motion.scenes import explained, is_cut
+from styletransfer.motion.scenes import Cuts, explained, is_cut
 from styletransfer.motion.warping import warp
 
 SIZE = 96, 144
@@ -18,8 +18,14 @@ def picture(seed, shape=(48, 64)):
     return (128 + 40 * smooth / smooth.std()).astype(np.float32)
 
 
-def cuts(frames):
-    """The frames that begin a shot, as the video loop finds them."""
+def by_the_detector(frames):
+    """The frames that begin a shot, by the detector that is told one frame after the other."""
+    detector = Cuts()
+    return [i for i, frame in enumerate(frames) if detector.is_cut(frame.astype(np.float32))]
+
+
+def by_the_chain(frames):
+    """The same as the chain finds them, which estimates the flow at full size anyway."""
     found, before = [], 1.0
     for i in range(1, len(frames)):
         back, _ = estimate_flow_pair(frames[i], frames[i - 1], quality="fast")
@@ -29,6 +35,11 @@ def cuts(frames):
             found.append(i)
         before = 1.0 if found[-1:] == [i] else share
     return found
+
+
+@pytest.fixture(params=[by_the_detector, by_the_chain], ids=["detector", "chain"])
+def cuts(request):
+    return request.param
 
 
 def shot(seed, count=3, step=2):
@@ -73,15 +84,15 @@ def test_pictures_of_any_size_are_compared():
         assert explained(noise, noise) == 1.0
 
 
-def test_cuts_between_shots_of_the_same_colours_are_found():
+def test_cuts_between_shots_of_the_same_colours_are_found(cuts):
     assert cuts([*shot(1), *shot(2), *shot(3)]) == [3, 6]
 
 
-def test_shots_of_two_frames_are_told_apart():
+def test_shots_of_two_frames_are_told_apart(cuts):
     assert cuts([*shot(1, 2), *shot(2, 2), *shot(3, 2)]) == [2, 4]
 
 
-def test_a_whip_pan_is_none():
+def test_a_whip_pan_is_none(cuts):
     wide = texture(SIZE[0], 1200, seed=4, smooth=6.0) // 2 + texture(SIZE[0], 1200, seed=5) // 2
     frames, x = [], 0
     for speed in (0, 4, 15, 40, 80, 100, 100, 80, 40, 15, 4, 0):
@@ -92,7 +103,7 @@ def test_a_whip_pan_is_none():
 
 
 @pytest.mark.parametrize("speed", [12, 30])
-def test_a_thing_that_passes_close_by_and_fills_the_picture_is_none(speed):
+def test_a_thing_that_passes_close_by_and_fills_the_picture_is_none(cuts, speed):
     (ground,), thing, margin = shot(6, 1), texture(SIZE[0], 200, seed=8, smooth=4.0), 200
     frames = []
     for left in range(SIZE[1], -margin, -speed):
@@ -102,11 +113,11 @@ def test_a_thing_that_passes_close_by_and_fills_the_picture_is_none(speed):
     assert cuts(frames) == []
 
 
-def test_a_cross_fade_is_none():
+def test_a_cross_fade_is_none(cuts):
     (a,), (b,) = shot(1, 1), shot(2, 1)
     assert cuts([np.uint8((1 - k / 10) * a + k / 10 * b) for k in range(11)]) == []
 
 
-def test_a_bright_flash_is_none():
+def test_a_bright_flash_is_none(cuts):
     (a,) = shot(1, 1)
     assert cuts([a, a, np.clip(a.astype(int) + 100, 0, 255).astype(np.uint8), a, a]) == []

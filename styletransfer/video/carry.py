@@ -33,10 +33,8 @@ NEIGHBOURHOOD = 9
 SEEN = 0.5
 """Reliability from which a pixel of an earlier frame counts as the same thing, and its paint as rightly placed."""
 
-
 BEYOND = -1000.0
 """What an earlier frame shows beyond its border, where the flow has no answer: it looks like nothing in the frame."""
-
 
 STALE = 30.0
 """Difference in grey levels between the light of a frame and of what its paint was made for, from which it is new."""
@@ -48,6 +46,7 @@ LATELY = 0.9
 """How much of that counts still in the next frame."""
 
 UNTOLD = np.zeros((0,), np.float32)
+"""In place of a picture that nobody has told; None could not be stored without pickling."""
 
 
 class Painted(NamedTuple):

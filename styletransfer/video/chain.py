@@ -45,7 +45,7 @@ def paint(
             memory.append(memory[-1]._replace(steps=0, place=place, explained=1.0, opens=False))
         else:
             frame = Painted(content, start_picture(content, options), 0, place)
-            memory.append(_paint_one(solver, frame, grams, memory, opening, options, flow, on_step))
+            memory.append(paint_one(solver, frame, grams, memory, options.history, opening, options, flow, on_step))
         if memory[-1].opens:
             opening = memory[-1]
         yield memory[-1]
@@ -66,19 +66,23 @@ def load_frames(
         yield content
 
 
-def _paint_one(
+def paint_one(
     solver: Solver,
     frame: Painted,
     grams: tuple[Any, ...],
     memory: Sequence[Painted],
+    history: Sequence[int],
     opening: Painted | None,
     options: StyleOptions,
     flow: FlowPair,
     on_step: OnStep,
 ) -> Painted:
-    """One frame, held to the earlier ones where what it shows could be seen in them."""
+    """One frame, held to the earlier ones where what it shows could be seen in them.
+
+    Of what had to be borrowed it takes at least the same share of the evaluations that the opening frame took.
+    """
     held = options.warm_start or options.temporal_weight > 0.0
-    carried = carry(memory, frame, options.history, flow, opening, masks=masks_of(options)) if held else None
+    carried = carry(memory, frame, history, flow, opening, masks=masks_of(options)) if held else None
     if carried is None:
         frame = frame._replace(opens=True)
         return optimise(solver, frame, solver.targets(frame.source, grams), options.steps, on_step)
@@ -86,7 +90,8 @@ def _paint_one(
     if options.warm_start:
         frame = frame._replace(result=carried.start)
     targets = solver.targets(frame.source, grams, carried.warped, carried.reliability)
-    return optimise(solver, frame, targets, options.steps, on_step)
+    at_least = round(carried.borrowed * opening.steps) if opening else 0
+    return optimise(solver, frame, targets, options.steps, on_step, at_least=at_least)
 
 
 def optimise(

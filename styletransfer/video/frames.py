@@ -14,8 +14,7 @@ from ..image import PictureLike
 from ..options import StyleOptions, resolve
 from ..solver import Iterate
 from .carry import FlowLike, Painted, both_ways
-from .chain import paint
-from .keyframes import has_keyframes, paint_keyframes
+from .keyframes import painter_of
 from .passes import paint_passes, stored
 
 
@@ -62,10 +61,8 @@ def stylize_frames(
     how: dict[str, Any] = {"model": model, "flow": both_ways(flow, options.flow_quality), "on_step": on_step}
     if options.passes > 1:
         painted = _several(frames, style, options, **how)
-    elif has_keyframes(options):
-        painted = paint_keyframes(frames, style, options, **how)
     else:
-        painted = paint(frames, style, options, **how)
+        painted = painter_of(options)(frames, style, options, **how)
     return (pixels.to_outside(frame.result) for frame in painted)
 
 

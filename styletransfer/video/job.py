@@ -33,8 +33,7 @@ from ..options import StyleOptions, resolve
 from ..pictures import read_image, replacing, write_image
 from ..solver import Iterate
 from .carry import FlowLike, Painted, both_ways
-from .chain import paint
-from .keyframes import has_keyframes, paint_keyframes
+from .keyframes import painter_of
 from .media import PICTURE_RATE, check_not_source, check_target, read_video, write_video
 from .passes import paint_passes
 
@@ -163,7 +162,7 @@ def _in_order(
 ) -> Iterator[Painted]:
     """The frames that are still to be painted, each kept before it is yielded."""
     done, earlier = _state(folder)
-    paint_from = paint_keyframes if has_keyframes(options) else paint
+    paint_from = painter_of(options)
     bar.update(done)
     frames = iter(clip.frames)
     first = next(frames) if done else None

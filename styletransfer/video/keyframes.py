@@ -6,7 +6,7 @@ painted, held to the key frames before it as the chain holds a frame to those be
 are blended. No more frames are in memory than the longest gap has, and that is also the delay of a live source.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import keras
@@ -21,16 +21,17 @@ from ..motion.scenes import Cuts
 from ..options import StyleOptions
 from ..solver import Solver
 from .between import Blend, blend, neighbour
-from .carry import SEEN, Array, FlowPair, Masks, Painted, carry, is_held, masks_of
-from .chain import OnStep, load_frames, optimise
+from .carry import SEEN, Array, FlowPair, Masks, Painted, is_held, masks_of
+from .chain import OnStep, load_frames, optimise, paint, paint_one
 
 HOLE = 2.0
 """Sigma in pixels of the soft edge between what is carried to a frame and what is painted on it."""
 
 
-def has_keyframes(options: StyleOptions) -> bool:
-    """Whether some frames are carried only: not where every one is painted, and never where none is held to others."""
-    return options.keyframes != 1 and options.passes == 1 and (options.warm_start or options.temporal_weight > 0.0)
+def painter_of(options: StyleOptions) -> Callable[..., Iterator[Painted]]:
+    """`paint_keyframes`, or `chain.paint` where every frame is painted, as it is where none is held to others."""
+    held = options.warm_start or options.temporal_weight > 0.0
+    return paint_keyframes if held and options.keyframes != 1 else paint
 
 
 Pair = tuple[Array, Array]
@@ -181,7 +182,9 @@ class Painter:
             yield key
             return
         before, after = self.keys[-1], stretch.key.frame
-        onward = [None if one.held else self.flow(one.frame, after) for one in stretch.between]
+        onward = [
+            None if one.held or self._same(one.frame, after) else self.flow(one.frame, after) for one in stretch.between
+        ]
         key = self._key(_mended(stretch, onward))
         yield from self._between(stretch.between, onward, before, key)
         self._remember(key)
@@ -191,8 +194,7 @@ class Painter:
         """The first frame of a scene."""
         frame = frame._replace(opens=True, key=True)
         targets = self.solver.targets(frame.source, self.grams)
-        self.opening = optimise(self.solver, frame, targets, self.options.steps, self.on_step)
-        return self.opening
+        return optimise(self.solver, frame, targets, self.options.steps, self.on_step)
 
     def _repeated(self, frame: Painted) -> Painted:
         """A frame that shows what the last key frame shows: it takes its place."""
@@ -201,26 +203,19 @@ class Painter:
 
     def _key(self, waiting: Waiting) -> Painted:
         """A key frame, held to those before it."""
-        assert self.opening is not None
-        frame, earlier = waiting.frame, self._earlier(waiting.frame.place)
-        carried = carry(
-            earlier,
-            frame,
+        last, explained = self.keys[-1].place, waiting.frame.explained
+        key = paint_one(
+            self.solver,
+            waiting.frame._replace(key=True),
+            self.grams,
+            self._earlier(waiting.frame.place),
             range(1, len(self.options.history) + 1),
-            lambda a, b: (waiting.back, waiting.forth) if b.place == self.keys[-1].place else self.flow(a, b),
             self.opening,
-            masks=self.masks,
+            self.options,
+            lambda a, b: (waiting.back, waiting.forth) if b.place == last else self.flow(a, b),
+            self.on_step,
         )
-        if carried is None:
-            return self._opened(frame)
-        frame = frame._replace(made_for=carried.made_for, news=carried.news)
-        if self.options.warm_start:
-            frame = frame._replace(result=carried.start)
-        targets = self.solver.targets(frame.source, self.grams, carried.warped, carried.reliability)
-        at_least = round(carried.borrowed * self.opening.steps)
-        return optimise(
-            self.solver, frame._replace(key=True), targets, self.options.steps, self.on_step, at_least=at_least
-        )
+        return key._replace(explained=explained)  # by the frame before it, not by the key frame before it
 
     def _earlier(self, place: int) -> list[Painted]:
         """The key frames that the history looks back to, the nearest last: for each distance the latest beyond it."""
@@ -228,7 +223,12 @@ class Painter:
         found = {keys[-1].place: keys[-1] for keys in far if keys}
         return [found[place] for place in sorted(found)]
 
+    def _same(self, frame: Painted, key: Painted) -> bool:
+        return is_held(frame.source, key.source, self.options.still_threshold)
+
     def _remember(self, key: Painted) -> None:
+        if key.opens:
+            self.opening = key
         self.keys = self._needed([*self.keys, key])
 
     def _needed(self, keys: Sequence[Painted]) -> list[Painted]:
@@ -246,10 +246,8 @@ class Painter:
         made = before
         for waiting, flows in zip(between, onward, strict=True):
             frame = waiting.frame
-            if is_held(frame.source, after.source, self.options.still_threshold):
-                made = frame._replace(result=after.result)
-            elif flows is None:
-                made = frame._replace(result=made.result)
+            if flows is None:
+                made = frame._replace(result=(after if self._same(frame, after) else made).result)
             else:
                 sides = (
                     neighbour(frame, before, waiting.back, waiting.certain, colors[0]),
