@@ -25,7 +25,6 @@ GOLDEN = math.pi * (3.0 - math.sqrt(5.0))
 
 def borrow(
     moved: Array,
-    seen: Array,
     frame: Array,
     missing: Mask,
     *,
@@ -36,10 +35,9 @@ def borrow(
     """`moved`, with better paint at the missing pixels: the strokes of a painting, in the light of the frame.
 
     A missing pixel takes the strokes that lie at one of a few displacements from it in `painting`, the one at which
-    `model`, which was painted there, differs least from the frame in a window around it; it keeps what the flow offers
-    where that fits better than any. Under the strokes lies the frame, blurred, in the colours that the painting gives
-    to the model's: so clouds stay clouds, and there are no steps between patches. The optimisation only has to fit the
-    strokes in.
+    `model`, which was painted there, differs least from the frame in a window around it. Under the strokes lies the
+    frame, blurred, in the colours that the painting gives to the model's: so clouds stay clouds, and there are no steps
+    between patches. The optimisation only has to fit the strokes in.
 
     The painting had better be one that was painted in full, such as the first of its scene: paint that was borrowed
     from borrowed paint, frame after frame, turns into scales. Mirroring the border instead draws kaleidoscopes,
@@ -47,8 +45,8 @@ def borrow(
 
     Parameters
     ----------
-    moved, seen
-        `(H, W, 3)`, the earlier result and the earlier frame, both moved along the flow.
+    moved
+        `(H, W, 3)`, the earlier result, moved along the flow.
     frame
         `(H, W, 3)`, the present frame.
     missing
@@ -66,7 +64,7 @@ def borrow(
     height, width = missing.shape
     window = max(3, round(WINDOW * max(height, width)))
     filled, borrowed = moved.copy(), np.zeros_like(missing)
-    least = _difference(frame, seen, window)
+    least = np.full(missing.shape, np.inf, np.float32)
     for dy, dx in _displacements(height, width, turn):
         here, there = _overlap(height, width, dy, dx)
         difference = _difference(frame[here], model[there], window)

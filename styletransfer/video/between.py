@@ -83,9 +83,8 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
     certain = np.maximum(before.certain, after.certain)
     missing = (certain < SEEN) & (np.minimum(*misfits) > ALIKE)
     if missing.any():
-        seen = np.where((misfits[0] <= misfits[1])[..., np.newaxis], before.source, after.source)
         model, painting = opening.source[0], opening.result[0]
-        picture = borrow(picture, seen, frame.source[0], missing, model=model, painting=painting, turn=frame.place)
+        picture = borrow(picture, frame.source[0], missing, model=model, painting=painting, turn=frame.place)
     return Blend(picture, certain, missing)
 
 

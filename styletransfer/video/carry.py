@@ -199,9 +199,8 @@ def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[
         return start, 0.0
     seen = warp(nearest.origin.source[0], nearest.back, border=BEYOND)
     missing &= misfit(frame.source[0], seen) > ALIKE
-    start = borrow(
-        start, seen, frame.source[0], missing, model=opening.source[0], painting=opening.result[0], turn=frame.place
-    )
+    model, painting = opening.source[0], opening.result[0]
+    start = borrow(start, frame.source[0], missing, model=model, painting=painting, turn=frame.place)
     return start, float(missing.mean())
 
 
