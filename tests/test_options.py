@@ -261,7 +261,7 @@ def test_presets_hold_fields_with_valid_values():
 @pytest.mark.parametrize("value", ["raport", None, 3, ["report"], {}])
 def test_unknown_preset_is_refused_however_it_is_given(value):
     expect_rejected("preset", value)
-    with pytest.raises(ValueError, match=r"preset=.*expected one of 'default', 'offline', 'report'"):
+    with pytest.raises(ValueError, match=r"preset=.*expected one of 'default', 'fast', 'fine', 'offline', 'report'"):
         StyleOptions().replace(preset=value)
 
 

@@ -58,7 +58,7 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
     """A frame from the painted frames on both sides of it.
 
     A pixel is taken from the neighbours in proportion to how near they are in time, how reliably they show it, and
-    how well what they show fits the frame. Where they differ in colour the better one prevails, since an average of
+    whether what they show fits the frame. Where they show different things the better one prevails, since an average of
     two things is a ghost; where only their strokes differ, the average gets back the contrast that it loses. What
     neither shows borrows strokes from the frame that opened the scene.
 
@@ -73,13 +73,14 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
     opening
         The frame that the scene began with.
     """
+    turn = when * np.pi / 2.0  # a mean that keeps its contrast moves evenly from one to the other along a circle
     misfits = [misfit(frame.source[0], side.source) for side in (before, after)]
     weights = [
-        time * (side.certain + DOUBT) * np.exp(-different / ALIKE)
-        for side, time, different in ((before, 1.0 - when, misfits[0]), (after, when, misfits[1]))
+        time * (side.certain + DOUBT) * np.exp(-np.maximum(different / ALIKE - 1.0, 0.0))
+        for side, time, different in ((before, np.cos(turn), misfits[0]), (after, np.sin(turn), misfits[1]))
     ]
     share = (weights[1] + TINY * when) / (weights[0] + weights[1] + TINY)
-    picture = mix(before.result, after.result, choose(share, before.result, after.result))
+    picture = mix(before.result, after.result, choose(share, before.source, after.source))
     certain = np.maximum(before.certain, after.certain)
     missing = (certain < SEEN) & (np.minimum(*misfits) > ALIKE)
     if missing.any():

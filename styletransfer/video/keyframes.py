@@ -6,6 +6,7 @@ painted, held to the key frames before it as the chain holds a frame to those be
 are blended. No more frames are in memory than the longest gap has, and that is also the delay of a live source.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -157,6 +158,16 @@ def _mended(stretch: Stretch, onward: Sequence[Pair | None]) -> Waiting:
     return key._replace(back=back, forth=forth)
 
 
+def times(between: Sequence[Waiting], ended: Sequence[bool]) -> list[float]:
+    """When each frame between two key frames is, from 0 to 1, counted in changes of the picture.
+
+    Drawings are often held for two or three frames: by the clock the first of them would take nearly all of its paint
+    from one key frame, and the paint would change in jumps.
+    """
+    changes = list(itertools.accumulate(0 if one.held or end else 1 for one, end in zip(between, ended, strict=True)))
+    return [change / (changes[-1] + 1) for change in changes]
+
+
 class Painter:
     """Paints one stretch after the other: the key frame at its end first, then the frames before that."""
 
@@ -243,8 +254,8 @@ class Painter:
     ) -> Iterator[Painted]:
         """The frames between two painted ones."""
         colors = [colors_of(light(key.source[0]), light(key.result[0])) for key in (before, after)]
-        made = before
-        for waiting, flows in zip(between, onward, strict=True):
+        made, when = before, times(between, [self._same(one.frame, after) for one in between])
+        for waiting, flows, time in zip(between, onward, when, strict=True):
             frame = waiting.frame
             if flows is None:
                 made = frame._replace(result=(after if self._same(frame, after) else made).result)
@@ -253,8 +264,7 @@ class Painter:
                     neighbour(frame, before, waiting.back, waiting.certain, colors[0]),
                     neighbour(frame, after, flows[0], self.masks(*flows), colors[1]),
                 )
-                when = (frame.place - before.place) / (after.place - before.place)
-                made = self._finished(frame, blend(frame, *sides, when, self.opening or before))
+                made = self._finished(frame, blend(frame, *sides, time, self.opening or before))
             yield made
 
     def _finished(self, frame: Painted, blended: Blend) -> Painted:
