@@ -47,6 +47,10 @@ METHODS: dict[str, dict[str, Any] | None] = {
     "every 4th frame": {"keyframes": 4},
     "every 8th frame": {"keyframes": 8},
     "every 12th frame": {"keyframes": 12},
+    "every 8th frame, refined": {"keyframes": 8, "refine_steps": 3},
+    "hard masks": {"mask_softness": 0.0},
+    "motion boundaries held": {"mask_boundaries": False},
+    "border continued": {"mask_border": False},
     "key frames": {"keyframes": "auto"},
     "key frames, DIS carries": {"keyframes": "auto", "flow": "dis"},
     # About the style loss of frames painted alone: the default paints more.

@@ -19,7 +19,8 @@ SHALLOW = {"content_layers": ("block2_conv1",), "style_layers": ("block1_conv1",
 
 def make_solver(model, *images, **settings) -> Solver:
     """A solver for shallow layers, normalised on the images where the options say so."""
-    options = StyleOptions(**{**SHALLOW, "tolerance": 0.0, "precision": "float32", "steps": 5, **settings})
+    own = {"tolerance": 0.0, "precision": "float32", "steps": 5, "history": (1,)}
+    options = StyleOptions(**{**SHALLOW, **own, **settings})
     layers = dict.fromkeys((*options.content_layers, *options.style_layers))
     extractor = FeatureExtractor(model, tuple(layers), pooling=options.pooling, precision=options.precision)
     return Solver(extractor.normalized(images) if options.normalize else extractor, options)
