@@ -13,9 +13,9 @@ from test_frames import FEW, SCENE, STYLE, pan, still, true_flow
 from styletransfer import metrics, pixels
 from styletransfer.options import StyleOptions
 from styletransfer.video.between import Neighbour, blend, choose, mix
-from styletransfer.video.carry import Painted, both_ways
+from styletransfer.video.carry import BEYOND, Painted, both_ways
 from styletransfer.video.frames import stylize_frames
-from styletransfer.video.keyframes import Waiting, paint_keyframes, plan, times
+from styletransfer.video.keyframes import paint_keyframes, plan, times
 
 
 def keys_of(frames, flow=true_flow, **settings):
@@ -268,8 +268,16 @@ def test_paint_changes_evenly_from_one_key_frame_to_the_next():
 
 
 def test_held_drawings_share_out_the_way_between_key_frames_among_changes():
-    frame = Painted(np.zeros((1, 4, 4, 3), np.float32), np.zeros((1, 4, 4, 3), np.float32), 0)
-    unknown = np.zeros((4, 4, 2), np.float32)
-    between = [Waiting(frame, unknown, unknown, unknown[..., 0], held=held) for held in (False, True, False, False)]
-    assert times(between, [False, False, False, True]) == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
-    assert times(between[:1] * 3, [False] * 3) == pytest.approx([0.25, 0.5, 0.75])
+    flows = np.zeros((4, 4, 2), np.float32), np.zeros((4, 4, 2), np.float32)
+    assert times([flows, None, flows, None]) == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    assert times([flows] * 3) == pytest.approx([0.25, 0.5, 0.75])
+
+
+def test_paint_near_what_lies_beyond_a_border_is_shared_as_elsewhere():
+    source = np.full((256, 384, 3), 100, np.float32)
+    frame = Painted(source[np.newaxis], source[np.newaxis], 0)
+    before, after = (Neighbour(np.ones((256, 384), np.float32), source, strokes(seed)) for seed in (0, 1))
+    beyond = np.arange(384) < 20
+    cut = before._replace(certain=before.certain * ~beyond, source=np.where(beyond[:, np.newaxis], BEYOND, source))
+    whole, part = (blend(frame, side, after, 0.3, frame).picture for side in (before, cut))
+    np.testing.assert_allclose(part[:, 33:], whole[:, 33:], atol=0.5)

@@ -63,7 +63,7 @@ def borrow(
     """
     height, width = missing.shape
     window = max(3, round(WINDOW * max(height, width)))
-    filled, borrowed = moved.copy(), np.zeros_like(missing)
+    filled = moved.copy()
     least = np.full(missing.shape, np.inf, np.float32)
     for dy, dx in _displacements(height, width, turn):
         here, there = _overlap(height, width, dy, dx)
@@ -71,9 +71,9 @@ def borrow(
         better = missing[here] & (difference < least[here])
         least[here][better] = difference[better]
         filled[here][better] = painting[there][better]
-        borrowed[here] |= better
     colors = colors_of(light(model), light(painting))
     relit = filled - light(filled) + light(frame) @ colors[:3] + colors[3]
+    borrowed = np.isfinite(least)
     filled[borrowed] = relit[borrowed]
     return filled
 

@@ -80,7 +80,9 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
         for side, time, different in ((before, np.cos(turn), misfits[0]), (after, np.sin(turn), misfits[1]))
     ]
     share = (weights[1] + TINY * when) / (weights[0] + weights[1] + TINY)
-    picture = mix(before.result, after.result, choose(share, before.source, after.source))
+    # What lies beyond the border of one is no other thing: its share is 0 already.
+    shown = [np.where(side.source >= 0.0, side.source, frame.source[0]) for side in (before, after)]
+    picture = mix(before.result, after.result, choose(share, *shown))
     certain = np.maximum(before.certain, after.certain)
     missing = (certain < SEEN) & (np.minimum(*misfits) > ALIKE)
     if missing.any():

@@ -158,13 +158,13 @@ def _mended(stretch: Stretch, onward: Sequence[Pair | None]) -> Waiting:
     return key._replace(back=back, forth=forth)
 
 
-def times(between: Sequence[Waiting], ended: Sequence[bool]) -> list[float]:
+def times(onward: Sequence[Pair | None]) -> list[float]:
     """When each frame between two key frames is, from 0 to 1, counted in changes of the picture.
 
     Drawings are often held for two or three frames: by the clock the first of them would take nearly all of its paint
-    from one key frame, and the paint would change in jumps.
+    from one key frame, and the paint would change in jumps. Frames that repeat another have no flow of their own.
     """
-    changes = list(itertools.accumulate(0 if one.held or end else 1 for one, end in zip(between, ended, strict=True)))
+    changes = list(itertools.accumulate(int(flows is not None) for flows in onward))
     return [change / (changes[-1] + 1) for change in changes]
 
 
@@ -193,8 +193,10 @@ class Painter:
             yield key
             return
         before, after = self.keys[-1], stretch.key.frame
+        threshold = self.options.still_threshold
         onward = [
-            None if one.held or self._same(one.frame, after) else self.flow(one.frame, after) for one in stretch.between
+            None if one.held or is_held(one.frame.source, after.source, threshold) else self.flow(one.frame, after)
+            for one in stretch.between
         ]
         key = self._key(_mended(stretch, onward))
         yield from self._between(stretch.between, onward, before, key)
@@ -234,9 +236,6 @@ class Painter:
         found = {keys[-1].place: keys[-1] for keys in far if keys}
         return [found[place] for place in sorted(found)]
 
-    def _same(self, frame: Painted, key: Painted) -> bool:
-        return is_held(frame.source, key.source, self.options.still_threshold)
-
     def _remember(self, key: Painted) -> None:
         if key.opens:
             self.opening = key
@@ -254,11 +253,11 @@ class Painter:
     ) -> Iterator[Painted]:
         """The frames between two painted ones."""
         colors = [colors_of(light(key.source[0]), light(key.result[0])) for key in (before, after)]
-        made, when = before, times(between, [self._same(one.frame, after) for one in between])
-        for waiting, flows, time in zip(between, onward, when, strict=True):
+        made = before
+        for waiting, flows, time in zip(between, onward, times(onward), strict=True):
             frame = waiting.frame
             if flows is None:
-                made = frame._replace(result=(after if self._same(frame, after) else made).result)
+                made = frame._replace(result=(made if waiting.held else after).result)
             else:
                 sides = (
                     neighbour(frame, before, waiting.back, waiting.certain, colors[0]),
