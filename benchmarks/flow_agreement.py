@@ -19,7 +19,7 @@ import numpy as np
 from styletransfer import metrics, pixels, read_image, read_video
 from styletransfer.motion.flow import named_flow
 from styletransfer.motion.occlusion import reliability
-from styletransfer.motion.warping import spline_warp, warp
+from styletransfer.motion.warping import sharp_warp, warp
 from styletransfer.options import StyleOptions
 from styletransfer.pixels import resize
 from styletransfer.video.carry import is_held
@@ -64,7 +64,7 @@ def judged(frames: list[np.ndarray], painting: np.ndarray) -> None:
         moved = [pixels.to_inside(painting)[0]]
         for before, now in itertools.pairwise(frames):
             held = is_held(pixels.to_inside(now), pixels.to_inside(before), StyleOptions().still_threshold)
-            moved.append(moved[-1] if held else spline_warp(moved[-1], named_flow(carrier)(now, before)))
+            moved.append(moved[-1] if held else sharp_warp(moved[-1], named_flow(carrier)(now, before)))
         shown = [pixels.to_outside(picture) for picture in moved]
         errors = [metrics.warping_error(shown, frames, flow=named_flow(judge)) for judge in NAMES]
         print(f"| {carrier} | " + " | ".join(f"{error:.6f}" for error in errors) + " |", flush=True)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from . import pixels
 from .motion.flow import estimate_flow
 from .motion.occlusion import reliability
-from .motion.warping import warp
+from .motion.warping import sharp_warp
 
 Flow = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], npt.ArrayLike]
 
@@ -22,7 +22,9 @@ def warping_error(
     E = sum M (W(s_{t-gap}) - s_t)^2 / (3 sum M), averaged over the pairs of frames (Lai et al. 2018,
     "Learning Blind Video Temporal Consistency", section 4.2; Ruder et al. 2016, section 5.2). W warps by the
     optical flow of the source, and M is 1 where that flow is reliable. 0 is perfectly steady; the source's
-    own error, `warping_error(source, source)`, is the floor that a faithful copy has.
+    own error, `warping_error(source, source)`, is the floor that a faithful copy has. W interpolates sharply (see
+    `motion.warping.BandLimited`), not linearly as in the papers: linear interpolation blurs the frame that it
+    moves, which counts as a change wherever a clip is sharp.
 
     Parameters
     ----------
@@ -70,5 +72,5 @@ def _error(
 ) -> float:
     back, forth = (np.asarray(f, np.float32) for f in (flow(here, there), flow(there, here)))
     mask = reliability(back, forth, soft=False)
-    difference = np.square(warp(before, back) - now).sum(axis=-1)
+    difference = np.square(sharp_warp(before, back) - now).sum(axis=-1)
     return float((mask * difference).sum() / max(3.0 * mask.sum(), 1.0))

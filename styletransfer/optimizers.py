@@ -25,7 +25,7 @@ MAX_STRETCH = 4.0
 
 
 class Optimizer(NamedTuple):
-    """A method: `init(x, terms)` makes the state of a run that starts at `x`, `step` advances it by one evaluation."""
+    """A method: `init(x, terms, caution)` makes the state of a run from `x`, `step` advances it by one evaluation."""
 
     init: Callable[..., Any]
     step: Callable[[Any, ValueAndGrad], Any]
@@ -102,6 +102,7 @@ class LBFGSState(NamedTuple):
     s: tf.Tensor  # (memory, n) steps x_{k+1} - x_k
     y: tf.Tensor  # (memory, n) changes of the gradient
     rho: tf.Tensor  # (memory,) 1 / s'y; 0 where the ring is not filled yet
+    first_change: tf.Tensor  # scalar, see `lbfgs`
     pairs: tf.Tensor  # scalar int32, number of pairs ever stored
 
 
@@ -113,7 +114,8 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0, boun
     memory
         Number of pairs (s, y) kept.
     first_change
-        The first step goes along the gradient and changes the element of x that changes most by this much.
+        The first step goes along the gradient and changes the element of x that changes most by this much, times the
+        `caution` that `init` is given.
     growth
         A trial whose value exceeds the accepted one by more than this share, or is not finite, is
         rejected: the next step tries half of its length. After `MAX_REJECTIONS` in a row the caller
@@ -131,10 +133,10 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0, boun
     inverse Hessian indefinite and is skipped.
     """
 
-    def init(x: tf.Tensor, terms: int = 1) -> LBFGSState:
+    def init(x: tf.Tensor, terms: int = 1, caution: float = 1.0) -> LBFGSState:
         x = _within(tf.convert_to_tensor(x), bounds)
-        ring = tf.zeros([memory, tf.size(x)], x.dtype)
-        return LBFGSState(_start(x, terms), ring, ring, tf.zeros([memory], x.dtype), tf.zeros([], tf.int32))
+        ring, change = tf.zeros([memory, tf.size(x)], x.dtype), tf.constant(first_change * caution, x.dtype)
+        return LBFGSState(_start(x, terms), ring, ring, tf.zeros([memory], x.dtype), change, tf.zeros([], tf.int32))
 
     def step(state: LBFGSState, value_and_grad: ValueAndGrad) -> LBFGSState:
         old = state.point
@@ -146,7 +148,7 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0, boun
         # H is positive definite, so what is left of it between the free elements still leads downhill.
         direction = -free * inverse_hessian_product(state, free * gradient)
         # Before any curvature is known the scale of the loss must not matter.
-        cautious = tf.math.divide_no_nan(tf.cast(first_change, gradient.dtype), tf.reduce_max(tf.abs(free * gradient)))
+        cautious = tf.math.divide_no_nan(state.first_change, tf.reduce_max(tf.abs(free * gradient)))
         # A pair of nearly no curvature asks for a step to the horizon; grow towards it instead.
         reach = MAX_STRETCH * tf.reduce_max(tf.abs(old.trial - old.x))
         bold = tf.math.divide_no_nan(reach, tf.reduce_max(tf.abs(direction)))
@@ -226,7 +228,7 @@ def adam(
     every trial is the nearest point within them.
     """
 
-    def init(x: tf.Tensor, terms: int = 1) -> AdamState:
+    def init(x: tf.Tensor, terms: int = 1, caution: float = 1.0) -> AdamState:
         x = _within(tf.convert_to_tensor(x), bounds)
         zero = tf.zeros_like(x)
         return AdamState(_start(x, terms), zero, zero, tf.zeros([], x.dtype))

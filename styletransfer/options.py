@@ -81,6 +81,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "still_threshold": 0.0,
         "steps": 50,
         "tolerance": 0.0,
+        "slack": 0.0,
     },
 }
 
@@ -118,6 +119,12 @@ class StyleOptions:
     tolerance: float = _setting(
         0.004,
         "stop a frame when an evaluation improves its loss by less than this share; 0 never does",
+        low=0.0,
+    )
+    slack: float = _setting(
+        0.05,
+        "stop a frame as soon as its loss is no higher, up to this share, than that of the frame which opened the "
+        "scene; 0 goes on until little is gained",
         low=0.0,
     )
     content_weight: float = _setting(0.05, "weight of the content loss: keep the scene", low=0.0)

@@ -23,6 +23,9 @@ TERMS = ("content", "style", "temporal", "tv")
 WINDOW = 5
 """Evaluations over which the improvement is averaged before a frame counts as settled."""
 
+WARM = 0.2
+"""The first step of L-BFGS from a picture that is nearly painted, as a share of that from a bare one."""
+
 
 class Targets(NamedTuple):
     """What a frame is optimised towards."""
@@ -94,19 +97,27 @@ class Solver:
         )
 
     def run(
-        self, start: npt.ArrayLike, targets: Targets, *, steps: int | None = None, at_least: int = 0
+        self,
+        start: npt.ArrayLike,
+        targets: Targets,
+        *,
+        steps: int | None = None,
+        at_least: int = 0,
+        enough: float = 0.0,
+        warm: bool = False,
     ) -> Iterator[Iterate]:
         """Minimise from `start`, `(1, H, W, 3)` in 0..255, yielding after every evaluation.
 
         Stops after `steps` evaluations (the options' by default), or earlier, but not before `at_least`, when
-        the loss improves by less than the options' `tolerance` per evaluation, averaged over `WINDOW` of them.
+        the loss is at most `enough`, or improves by less than the options' `tolerance` per evaluation, averaged over
+        `WINDOW` of them. `warm` says that `start` is painted already: the first step is a short one.
 
         Raises
         ------
         FloatingPointError
             If the loss is not finite at `start`.
         """
-        state = self.optimizer.init(tf.convert_to_tensor(start, tf.float32), len(TERMS))
+        state = self.optimizer.init(tf.convert_to_tensor(start, tf.float32), len(TERMS), WARM if warm else 1.0)
         totals: list[float] = []
         for step in range(1, (self.options.steps if steps is None else steps) + 1):
             state = self.step(state, targets)
@@ -122,7 +133,7 @@ class Solver:
             if int(point.rejections) >= MAX_REJECTIONS:
                 log.warning("stopped after %d evaluations: no step, however short, lowers the loss", step)
                 return
-            if step >= at_least and _settled(totals, self.options.tolerance):
+            if step >= at_least and (totals[-1] <= enough or _settled(totals, self.options.tolerance)):
                 return
 
     # The two functions below are traced once per frame size.

@@ -15,18 +15,14 @@ from styletransfer.options import StyleOptions
 from styletransfer.video.between import Neighbour, blend, choose, mix
 from styletransfer.video.carry import BEYOND, Painted, both_ways
 from styletransfer.video.frames import stylize_frames
-from styletransfer.video.keyframes import paint_keyframes, plan, times
+from styletransfer.video.keyframes import paint_keyframes, plan
 
 
 def keys_of(frames, flow=true_flow, **settings):
     """Which frames of a clip are painted."""
     waiting = (Painted(pixels.to_inside(frame), None, 0, place, key=False) for place, frame in enumerate(frames))
     stretches = plan(waiting, both_ways(flow, "fast"), StyleOptions(**({"keyframes": "auto"} | settings)))
-    return [
-        (stretch.key if isinstance(stretch.key, Painted) else stretch.key.frame).place
-        for stretch in stretches
-        if not stretch.still
-    ]
+    return [stretch.key.place for stretch in stretches if not stretch.still]
 
 
 def painted(frames, model, flow=true_flow, **settings):
@@ -196,7 +192,7 @@ def test_what_neither_neighbour_shows_is_painted(model):
 
 
 def test_refining_paints_every_frame(model):
-    result = painted(pan(5), model, keyframes=4, refine_steps=2, tolerance=0.0)
+    result = painted(pan(5), model, keyframes=4, refine_steps=2, slack=0.0)
     assert [frame.steps for frame in result] == [3, 2, 2, 2, 3]
 
 
@@ -265,12 +261,6 @@ def test_paint_changes_evenly_from_one_key_frame_to_the_next():
     path = [blend(frame, *sides, when, frame).picture for when in (0.0, 0.25, 0.5, 0.75, 1.0)]
     changes = [np.square(b - a).mean() for a, b in itertools.pairwise(path)]
     assert max(changes) < 1.25 * min(changes)
-
-
-def test_held_drawings_share_out_the_way_between_key_frames_among_changes():
-    flows = np.zeros((4, 4, 2), np.float32), np.zeros((4, 4, 2), np.float32)
-    assert times([flows, None, flows, None]) == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
-    assert times([flows] * 3) == pytest.approx([0.25, 0.5, 0.75])
 
 
 def test_paint_near_what_lies_beyond_a_border_is_shared_as_elsewhere():

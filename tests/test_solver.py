@@ -12,7 +12,7 @@ from conftest import texture
 from styletransfer import losses
 from styletransfer.features import FeatureExtractor
 from styletransfer.options import StyleOptions
-from styletransfer.solver import TERMS, WINDOW, Iterate, Solver, Targets
+from styletransfer.solver import TERMS, WARM, WINDOW, Iterate, Solver, Targets
 
 SHALLOW = {"content_layers": ("block2_conv1",), "style_layers": ("block1_conv1", "block1_conv2")}
 
@@ -288,9 +288,9 @@ class Scripted(Solver):
         return tf.stack([totals.pop(0), 0.0, 0.0, 0.0]), tf.ones_like(x)
 
 
-def evaluations(totals, at_least=0, **settings) -> int:
+def evaluations(totals, at_least=0, enough=0.0, **settings) -> int:
     solver = Scripted(totals, steps=len(totals), **settings)
-    return len(list(solver.run(np.zeros((1, 2, 2, 3)), list(totals), at_least=at_least)))
+    return len(list(solver.run(np.zeros((1, 2, 2, 3)), list(totals), at_least=at_least, enough=enough)))
 
 
 FALLING = [100.0 * 0.9**i for i in range(20)]
@@ -319,6 +319,24 @@ def test_one_bad_evaluation_does_not_settle_a_run():
 def test_a_run_goes_on_as_long_as_it_is_told_to():
     for at_least in (1, WINDOW + 1, 20, 40):
         assert evaluations(FLAT, at_least, tolerance=0.01) == max(at_least, WINDOW + 1)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.004])
+def test_a_run_stops_when_the_loss_is_low_enough(tolerance):
+    assert evaluations(FALLING, enough=81.0, tolerance=tolerance) == 3
+    assert evaluations(FALLING, enough=100.0, tolerance=tolerance) == 1
+    assert evaluations(FALLING, 5, enough=100.0, tolerance=tolerance) == 5
+
+
+def test_the_first_step_from_a_painted_picture_is_a_short_one(model, content, style):
+    solver = make_solver(model, content, style, bounded=False)
+    targets = solver.targets(content, solver.style_targets(style))
+    changes = []
+    for warm in (False, True):
+        second = list(solver.run(content, targets, steps=2, warm=warm))[1].image
+        changes.append(np.abs(second - content).max())
+    assert changes[0] == pytest.approx(solver.options.learning_rate, rel=1e-3)
+    assert changes[1] == pytest.approx(WARM * solver.options.learning_rate, rel=1e-3)
 
 
 def test_a_real_run_settles(model, content, style):

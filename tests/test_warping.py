@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import map_coordinates
 
-from styletransfer.motion.warping import bicubic, inside, warp
+from styletransfer.motion.warping import BandLimited, bicubic, inside, sharp_warp, warp
 
 SHAPES = [(1, 1), (1, 6), (5, 1), (7, 9)]
 
@@ -123,3 +123,46 @@ def test_bicubic_is_exact_for_a_parabola_and_finite_at_the_edges():
     found = bicubic(picture, (x + 0.3)[np.newaxis], (y + 0.6)[np.newaxis])[0, ..., 0].numpy()
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[1:-2, 1:-2], parabola(x + 0.3, y + 0.6)[1:-2, 1:-2], rtol=1e-4, atol=1e-4)
+
+
+# ---------------------------------------------------------------- sharp
+
+
+@given(hnp.arrays(np.uint8, st.sampled_from([(2, 2, 1), (2, 7, 3), (6, 5, 3), (9, 8, 2)])), st.integers(-3, 3))
+def test_whole_pixels_are_moved_exactly(image, dx):
+    moved = sharp_warp(image, constant_flow(image.shape[:2], dx, 0))
+    assert moved.dtype == np.float32
+    mirrored = np.pad(image, ((0, 0), (9, 9), (0, 0)), mode="reflect")
+    np.testing.assert_allclose(moved, mirrored[:, 9 + dx : 9 + dx + image.shape[1]], atol=0.01)
+
+
+@pytest.mark.parametrize("offset", [0.25, 0.5, 0.8])
+@pytest.mark.parametrize("frequency", [0.1, 0.3, 0.4])
+def test_waves_are_moved_as_they_are(frequency, offset):
+    """Up to 0.4 of the sampling rate, at which a linear warp keeps a third of a wave moved by half a pixel."""
+    x = np.arange(96)
+    wave, expected = (
+        np.broadcast_to(np.cos(2 * np.pi * frequency * at)[:, np.newaxis], (8, 96, 1)) for at in (x, x + offset)
+    )
+    flow = constant_flow((8, 96), offset, 0)
+    middle = np.s_[:, 20:-20]
+    error = np.abs(sharp_warp(wave, flow) - expected)[middle].max()
+    assert error < 0.04
+    assert error < np.abs(warp(wave, flow) - expected)[middle].max()
+
+
+def test_a_picture_moved_there_and_back_many_times_stays_sharp():
+    image = np.random.default_rng(5).normal(size=(40, 48, 3)).astype(np.float32)
+    sharp = linear = image
+    for step in range(10):
+        flow = constant_flow((40, 48), 0.5 * (-1) ** step, 0.3 * (-1) ** step)
+        sharp, linear = sharp_warp(sharp, flow), warp(linear, flow)
+    assert sharp[8:-8, 8:-8].std() > 0.7 * image.std()
+    assert linear[8:-8, 8:-8].std() < 0.5 * image.std()
+
+
+def test_a_prepared_picture_may_be_moved_again_and_again():
+    image, flow = np.random.default_rng(6).random((9, 8, 3)), random_flow((9, 8), 1.0)
+    prepared = BandLimited(image)
+    np.testing.assert_array_equal(prepared.warp(flow), prepared.warp(flow))
+    np.testing.assert_array_equal(prepared.warp(flow), sharp_warp(image, flow))

@@ -1,14 +1,31 @@
-"""Flow between frames that are some frames apart: along frames between them, or directly.
+"""Flow between frames that are some frames apart: along the frames between, or directly.
 
-The flows from neighbour to neighbour are each easy to find, but their errors add up, and a pixel that is hidden for a
-moment is lost. The direct flow has neither fault, but misses what moved too far. What each is worth is in
+The flows from neighbour to neighbour are each easy to find and agree with each other, but their errors add up, and a
+pixel that is hidden for a moment is lost. The direct flow over the gap has neither fault, but misses what moved too
+far, and the direct flows of two frames do not agree: strokes that follow them tremble. What each is worth is in
 `docs/keyframes.md`.
 """
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import uniform_filter
 
 from .occlusion import disocclusion
 from .warping import Flow, warp
+
+Picture = npt.NDArray[np.float32]
+Pair = tuple[Flow, Flow]
+"""The flow from a frame to another, and back."""
+
+DRIFT = 1.0
+"""How far in pixels a chain may have drifted from the direct flow, to be the same motion."""
+CLEARLY = 8.0
+"""Difference in grey levels from which what one flow leads to looks clearly more alike."""
+WINDOW = 7
+"""Side in pixels of the windows over which that is measured."""
 
 
 def compose(first: Flow, second: Flow) -> Flow:
@@ -16,14 +33,49 @@ def compose(first: Flow, second: Flow) -> Flow:
     return np.asarray(first + warp(second, first, border="nearest"), np.float32)
 
 
-def mend(direct: tuple[Flow, Flow], chain: tuple[Flow, Flow]) -> tuple[Flow, Flow]:
-    """The direct flows between two frames, there and back, with those of a chain where only these lead back home.
+def join(first: Pair, second: Pair) -> Pair:
+    """The flows between a and c by way of b, from those between a and b and between b and c."""
+    return compose(first[0], second[0]), compose(second[1], first[1])
 
-    The test is that of `occlusion.disocclusion` (Ruder et al. 2016, eq. 5), pixel by pixel and both ways.
+
+def to_first(steps: Sequence[Pair]) -> list[Pair]:
+    """The flows from each of some frames but the first to the first, and back.
+
+    `steps` are the flows from each of them to the frame before it, and back.
     """
-    return _mended(direct, chain), _mended(direct[::-1], chain[::-1])
+    return list(itertools.accumulate(steps, lambda back, step: join(step, back)))
 
 
-def _mended(direct: tuple[Flow, Flow], chain: tuple[Flow, Flow]) -> Flow:
-    better = disocclusion(*direct) & ~disocclusion(*chain)
-    return np.where(better[..., np.newaxis], chain[0], direct[0])
+def to_last(steps: Sequence[Pair]) -> list[Pair]:
+    """The flows from each of some frames to the last, without the last itself, and back; `steps` as for `to_first`."""
+    onward = [(forth, back) for back, forth in reversed(steps)]
+    return list(itertools.accumulate(onward, lambda rest, step: join(step, rest)))[::-1]
+
+
+def settle(chain: Pair, direct: Pair, here: Picture, there: Picture) -> Pair:
+    """The flows between two frames that are some frames apart, and back, from those along a chain and the direct ones.
+
+    The chain is the way that the frames between take, so it is followed, with three exceptions: where the direct flow
+    nearly agrees, which has not drifted; where the chain does not lead back home, by the test of
+    `occlusion.disocclusion` (Ruder et al. 2016, eq. 5), and the direct flow does; and where what the direct flow leads
+    to looks clearly more alike.
+
+    Parameters
+    ----------
+    chain, direct
+        From the frame `here` to the frame `there`, and back.
+    here, there : (H, W, 3), 0..255
+    """
+    return _settled(chain, direct, here, there), _settled(chain[::-1], direct[::-1], there, here)
+
+
+def _settled(chain: Pair, direct: Pair, here: Picture, there: Picture) -> Flow:
+    near = np.square(direct[0] - chain[0]).sum(axis=-1) <= DRIFT**2
+    clear = _misfit(chain[0], here, there) - _misfit(direct[0], here, there) > CLEARLY
+    better = ~disocclusion(*direct) & (near | clear | disocclusion(*chain))
+    return np.where(better[..., np.newaxis], direct[0], chain[0])
+
+
+def _misfit(flow: Flow, here: Picture, there: Picture) -> Picture:
+    """How far two frames differ along a flow, in grey levels, averaged over the channels and windows: `(H, W)`."""
+    return uniform_filter(np.abs(here - warp(there, flow)).mean(axis=-1), WINDOW, mode="nearest")

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from scipy.ndimage import map_coordinates
+from scipy.fft import dctn, idctn
+from scipy.ndimage import map_coordinates, spline_filter
 
 Array = Any
 """A NumPy array, or a tensor (also a symbolic one, inside a `tf.function`)."""
@@ -59,27 +60,49 @@ def warp(image: Array, flow: Array, *, border: str | float = "reflect") -> Array
     return moved if tf.is_tensor(image) else moved.numpy()
 
 
-def spline_warp(image: npt.ArrayLike, flow: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """As `warp`, with cubic splines (Unser 1999, "Splines: A Perfect Fit") and the border mirrored.
+class BandLimited:
+    """A picture as the smooth function that its pixels are samples of, to be moved without losing sharpness.
 
-    For pictures that are warped from frame to frame: linear interpolation loses a little sharpness each time,
-    which the frame then has to be optimised out of. Values may overshoot those of the image.
+    A picture that is taken from frame to frame loses what the interpolation blurs. Strokes are a pixel or two wide:
+    moved by half a pixel, they come through linear interpolation and cubic splines as a blur (numbers in
+    `docs/defaults.md`, "Moving paint"). So the values half-way between pixels are found first, by the discrete cosine
+    transform, which reproduces all that the pixels hold, and cubic splines read that finer picture (Unser 1999,
+    "Splines: A Perfect Fit for Signal and Image Processing"). The border is mirrored. Whole pixels are moved exactly.
 
     Parameters
     ----------
-    image : (H, W, C)
-    flow : (H, W, 2), pixels, finite
-
-    Returns
-    -------
-    (H, W, C) float32
+    image : (H, W, C), at least 2x2
     """
-    image, flow = np.asarray(image, np.float32), np.asarray(flow, np.float32)
-    height, width = flow.shape[:2]
-    rows = np.arange(height)[:, np.newaxis] + flow[..., 1]
-    columns = np.arange(width) + flow[..., 0]
-    channels = [map_coordinates(image[..., c], [rows, columns], order=3, mode="mirror") for c in range(image.shape[-1])]
-    return np.stack(channels, axis=-1)
+
+    def __init__(self, image: npt.ArrayLike) -> None:
+        image = np.asarray(image, np.float32)
+        waves = dctn(image, type=1, axes=(0, 1), norm="forward")
+        waves[-1] /= 2.0  # the last wave stands for itself and its mirror image, which in the finer picture is another
+        waves[:, -1] /= 2.0
+        size = 2 * image.shape[0] - 1, 2 * image.shape[1] - 1
+        finer = idctn(waves, type=1, s=size, axes=(0, 1), norm="forward")
+        self.splines = [spline_filter(channel, 3, np.float32, "mirror") for channel in np.moveaxis(finer, -1, 0)]
+
+    def warp(self, flow: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """The picture sampled at `position + flow`, `(H, W, C)`; values may overshoot its own.
+
+        Parameters
+        ----------
+        flow : (H, W, 2), pixels, finite
+        """
+        flow = np.asarray(flow, np.float32)
+        height, width = flow.shape[:2]
+        places = [
+            2.0 * (np.arange(height)[:, np.newaxis] + flow[..., 1]),
+            2.0 * (np.arange(width) + flow[..., 0]),
+        ]
+        moved = [map_coordinates(spline, places, mode="mirror", prefilter=False) for spline in self.splines]
+        return np.stack(moved, axis=-1)
+
+
+def sharp_warp(image: npt.ArrayLike, flow: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """As `warp`, for pictures whose sharpness counts, see `BandLimited`: `(H, W, C)`, `(H, W, 2)` -> `(H, W, C)`."""
+    return BandLimited(image).warp(flow)
 
 
 def inside(flow: Array) -> Array:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ..motion.filling import ALIKE, borrow, light, misfit
+from ..motion.filling import ALIKE, borrow, colors_of, light, misfit
 from ..motion.occlusion import Mask
-from ..motion.warping import spline_warp, warp
+from ..motion.warping import BandLimited, warp
 from .carry import BEYOND, SEEN, Array, Painted
 
 DOUBT = 0.01
@@ -20,6 +20,14 @@ STROKE = 0.01
 """Sigma of the window that measures the contrast of strokes, in longer sides of the picture."""
 LOUDEST = 1.5
 """Bound on how much the contrast of averaged strokes is raised: sqrt(2) restores what unrelated ones lose."""
+
+
+class Origin(NamedTuple):
+    """A painted frame, prepared to be moved to frames near it in time."""
+
+    source: Array  # (H, W, 3)
+    paint: BandLimited
+    colors: Array  # (4, 3), the colours that the painting gives to the source, see `filling.colors_of`
 
 
 class Neighbour(NamedTuple):
@@ -38,20 +46,16 @@ class Blend(NamedTuple):
     borrowed: Mask  # (H, W), what neither showed
 
 
-def neighbour(frame: Painted, key: Painted, back: Array, certain: Array, colors: Array) -> Neighbour:
-    """`key` moved along the flow from the frame to it, and lit as the frame is.
+def origin(key: Painted) -> Origin:
+    """A painted frame, prepared to be moved."""
+    source, result = key.source[0], key.result[0]
+    return Origin(source, BandLimited(result), colors_of(light(source), light(result)))
 
-    Parameters
-    ----------
-    frame, key
-        The frame to be made, and the painted one.
-    back, certain
-        The flow from the frame to the key, and its reliability.
-    colors
-        The colours that the painting gives to the source, see `filling.colors_of`.
-    """
-    source, result = warp(key.source[0], back, border=BEYOND), spline_warp(key.result[0], back)
-    return Neighbour(certain, source, result + _relit(frame, source, certain, colors))
+
+def neighbour(frame: Painted, key: Origin, back: Array, certain: Array) -> Neighbour:
+    """`key` moved along `back`, the flow from the frame to it, of reliability `certain`, and lit as the frame is."""
+    source = warp(key.source, back, border=BEYOND)
+    return Neighbour(certain, source, key.paint.warp(back) + _relit(frame, source, certain, key.colors))
 
 
 def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, opening: Painted) -> Blend:

@@ -15,7 +15,7 @@ from ..motion.filling import ALIKE, borrow, light, misfit
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import Mask, reliability
 from ..motion.scenes import explained, is_cut
-from ..motion.warping import spline_warp, warp
+from ..motion.warping import sharp_warp, warp
 from ..options import StyleOptions
 
 Array = npt.NDArray[np.float32]
@@ -61,6 +61,7 @@ class Painted(NamedTuple):
     key: bool = True  # painted, not taken from the key frames on both sides
     made_for: Array = UNTOLD  # (H, W, 3), the light of what the paint was made for; untold: of the frame itself
     news: float = 0.0  # share of the frame that has lately become something else than its paint was made for
+    loss: float = 0.0  # that the evaluations ended at
 
 
 class Carried(NamedTuple):
@@ -159,7 +160,7 @@ def _views(
         certain = masks(back, forth)
         weight = np.maximum(certain - covered, 0.0)
         covered += certain
-        yield View(place, one, back, certain, weight, spline_warp(one.result[0], back), share)
+        yield View(place, one, back, certain, weight, sharp_warp(one.result[0], back), share)
 
 
 def _new(nearest: View, frame: Painted) -> tuple[Mask, Array]:

@@ -91,14 +91,19 @@ def paint_one(
         frame = frame._replace(result=carried.start)
     targets = solver.targets(frame.source, grams, carried.warped, carried.reliability)
     at_least = round(carried.borrowed * opening.steps) if opening else 0
-    return optimise(solver, frame, targets, options.steps, on_step, at_least=at_least)
+    how = {"at_least": at_least, "enough": as_good_as(opening, options), "warm": options.warm_start}
+    return optimise(solver, frame, targets, options.steps, on_step, **how)
 
 
-def optimise(
-    solver: Solver, frame: Painted, targets: Targets, steps: int, on_step: OnStep, *, at_least: int = 0
-) -> Painted:
-    """A frame with its result optimised, from what it is, in at most `steps` evaluations."""
-    for iterate in solver.run(frame.result, targets, steps=steps, at_least=at_least):
+def as_good_as(opening: Painted | None, options: StyleOptions) -> float:
+    """The loss at which a frame is as good, up to the `slack`, as the one that opened the scene; 0 if none did."""
+    return opening.loss * (1.0 + options.slack) if opening and options.slack > 0.0 else 0.0
+
+
+def optimise(solver: Solver, frame: Painted, targets: Targets, steps: int, on_step: OnStep, **how: Any) -> Painted:
+    """A frame with its result optimised, from what it is, in at most `steps` evaluations; `how` as for `Solver.run`."""
+    for iterate in solver.run(frame.result, targets, steps=steps, **how):
         if on_step is not None:
             on_step(iterate)
-    return frame._replace(result=np.clip(iterate.image.numpy(), 0.0, 255.0), steps=iterate.step)
+    result = np.clip(iterate.image.numpy(), 0.0, 255.0)
+    return frame._replace(result=result, steps=iterate.step, loss=iterate.total)

@@ -6,7 +6,6 @@ painted, held to the key frames before it as the chain holds a frame to those be
 are blended. No more frames are in memory than the longest gap has, and that is also the delay of a live source.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,14 +15,13 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from ..image import PictureLike, load_picture, prepare, start_picture
-from ..motion.filling import colors_of, light
-from ..motion.gaps import compose, mend
+from ..motion.gaps import Pair, join, settle, to_first, to_last
 from ..motion.scenes import Cuts
 from ..options import StyleOptions
 from ..solver import Solver
-from .between import Blend, blend, neighbour
-from .carry import SEEN, Array, FlowPair, Masks, Painted, is_held, masks_of
-from .chain import OnStep, load_frames, optimise, paint, paint_one
+from .between import Blend, blend, neighbour, origin
+from .carry import SEEN, FlowPair, Painted, is_held, masks_of
+from .chain import OnStep, as_good_as, load_frames, optimise, paint, paint_one
 
 HOLE = 2.0
 """Sigma in pixels of the soft edge between what is carried to a frame and what is painted on it."""
@@ -35,25 +33,20 @@ def painter_of(options: StyleOptions) -> Callable[..., Iterator[Painted]]:
     return paint_keyframes if held and options.keyframes != 1 else paint
 
 
-Pair = tuple[Array, Array]
-"""The flows from a frame to another, and back."""
-
-
 class Waiting(NamedTuple):
-    """A frame that waits for the key frame after it, as the key frame before it sees it."""
+    """A frame that waits for the key frame after it."""
 
     frame: Painted
-    back: Array  # (H, W, 2), the flow to the key frame before
-    forth: Array  # (H, W, 2), the flow from there
-    certain: Array  # (H, W), the reliability of `back`
-    held: bool = False  # it shows what the frame before it shows
+    change: int  # how many changes of the picture lie between the last key frame and it: held frames are none
 
 
 class Stretch(NamedTuple):
     """Some frames, and the key frame that follows them."""
 
     between: list[Waiting]
-    key: Waiting | Painted  # Painted where it opens a scene: nothing can be carried to it
+    key: Painted
+    flows: Pair | None = None  # from it to the key frame before, and back; None where nothing can be carried from there
+    steps: Sequence[Pair] = ()  # for each change of the picture from there to here, the flows back over it, and forth
     still: bool = False  # it shows what the key frame before it shows
 
 
@@ -81,7 +74,7 @@ def paint_keyframes(
     )
     for stretch in plan(waiting, flow, options, earlier[-1] if earlier else None):
         if painter is None:
-            beginning = load_picture(first, options.max_size, "first frame") if first is not None else _source(stretch)
+            beginning = stretch.key.source if first is None else load_picture(first, options.max_size, "first frame")
             solver, grams = prepare(beginning, style, options, model)
             painter = Painter(solver, grams, options, flow, on_step, earlier)
         yield from painter.paint(stretch)
@@ -101,71 +94,75 @@ def plan(
     options
         `keyframes`, `max_gap`, `min_carried`, `still_threshold`, and the masks.
     """
-    masks, cuts = masks_of(options), Cuts()
     longest, enough = (
         (options.max_gap, options.min_carried) if options.keyframes == "auto" else (int(options.keyframes), 0.0)
     )
-    waiting: list[Waiting] = []
+    cuts, since = Cuts(), None
     if last is not None:
         cuts.resume(last.source[0], last.explained)
+        since = Since(last, flow, options)
     for frame in frames:
         opens = cuts.is_cut(frame.source[0])
         frame = frame._replace(explained=cuts.share)
-        if last is None or opens:
-            if waiting:
-                yield Stretch(waiting[:-1], waiting[-1])
+        if since is None or opens:
+            if since is not None and since.waiting:
+                yield since.stretch()
             yield Stretch([], frame)
-            last, waiting = frame, []
-        elif not waiting and is_held(frame.source, last.source, options.still_threshold):
+            since = Since(frame, flow, options)
+        elif not since.waiting and is_held(frame.source, since.last.source, options.still_threshold):
             yield Stretch([], frame, still=True)
-            last = last._replace(place=frame.place)
+            since.last = since.last._replace(place=frame.place)
         else:
-            waiting.append(_waiting(frame, last, waiting, flow, masks, options.still_threshold))
-            carried = float((waiting[-1].certain >= SEEN).mean())
-            if carried < enough or frame.place - last.place >= longest:
-                yield Stretch(waiting[:-1], waiting[-1])
-                last, waiting = frame, []
-    if waiting:
-        yield Stretch(waiting[:-1], waiting[-1])
+            since.add(frame)
+            if frame.place - since.last.place >= longest or not since.carries(enough):
+                yield since.stretch()
+                since = Since(frame, flow, options)
+    if since is not None and since.waiting:
+        yield since.stretch()
 
 
-def _waiting(
-    frame: Painted, last: Painted, waiting: Sequence[Waiting], flow: FlowPair, masks: Masks, threshold: float
-) -> Waiting:
-    if waiting and is_held(frame.source, waiting[-1].frame.source, threshold):
-        return waiting[-1]._replace(frame=frame, held=True)
-    back, forth = flow(frame, last)
-    return Waiting(frame, back, forth, masks(back, forth))
+class Since:
+    """The frames since a key frame, and the flows that lead back to it."""
 
+    def __init__(self, last: Painted, flow: FlowPair, options: StyleOptions) -> None:
+        self.last, self.flow, self.still, self.masks = last, flow, options.still_threshold, masks_of(options)
+        self.waiting: list[Waiting] = []
+        self.steps: list[Pair] = []
+        self.flows: Pair | None = None  # from the latest frame to the key frame and back, the best that are known
+        self.best = False  # better ones are not to be had
 
-def _source(stretch: Stretch) -> Array:
-    """The source of the first frame of a clip, which opens a scene."""
-    assert isinstance(stretch.key, Painted)
-    return stretch.key.source
+    def add(self, frame: Painted) -> None:
+        """A frame more, and unless it shows what the one before it shows, the flows between the two."""
+        before = self.waiting[-1].frame if self.waiting else self.last
+        if not self.waiting or not is_held(frame.source, before.source, self.still):
+            step = self.flow(frame, before)
+            self.flows, self.best = (step, True) if self.flows is None else (join(step, self.flows), False)
+            self.steps.append(step)
+        self.waiting.append(Waiting(frame, len(self.steps)))
 
+    def carries(self, share: float) -> bool:
+        """Whether so much of the latest frame can be carried from the key frame."""
+        assert self.flows is not None
+        if share == 0.0 or self._carried(self.flows) >= share:
+            return True
+        return not self.best and self._carried(self._settled()) >= share
 
-def _mended(stretch: Stretch, onward: Sequence[Pair | None]) -> Waiting:
-    """The key frame of a stretch, its flows mended by way of the frame in the middle."""
-    key = stretch.key
-    assert isinstance(key, Waiting)
-    middle = len(onward) // 2
-    flows = onward[middle] if onward else None
-    if flows is None:
-        return key
-    (to_key, from_key), waiting = flows, stretch.between[middle]
-    chain = compose(from_key, waiting.back), compose(waiting.forth, to_key)
-    back, forth = mend((key.back, key.forth), chain)
-    return key._replace(back=back, forth=forth)
+    def stretch(self) -> Stretch:
+        """All of them, the latest of them the next key frame."""
+        *between, (key, _) = self.waiting
+        return Stretch(between, key, self._settled(), self.steps)
 
+    def _carried(self, flows: Pair) -> float:
+        return float((self.masks(*flows) >= SEEN).mean())
 
-def times(onward: Sequence[Pair | None]) -> list[float]:
-    """When each frame between two key frames is, from 0 to 1, counted in changes of the picture.
-
-    Drawings are often held for two or three frames: by the clock the first of them would take nearly all of its paint
-    from one key frame, and the paint would change in jumps. Frames that repeat another have no flow of their own.
-    """
-    changes = list(itertools.accumulate(int(flows is not None) for flows in onward))
-    return [change / (changes[-1] + 1) for change in changes]
+    def _settled(self) -> Pair:
+        """The flows between the latest frame and the key frame, the direct ones looked at, too."""
+        assert self.flows is not None
+        if not self.best:
+            frame = self.waiting[-1].frame
+            direct = self.flow(frame, self.last)
+            self.flows, self.best = settle(self.flows, direct, frame.source[0], self.last.source[0]), True
+        return self.flows
 
 
 class Painter:
@@ -187,19 +184,13 @@ class Painter:
 
     def paint(self, stretch: Stretch) -> Iterator[Painted]:
         """The frames of a stretch in order, the key frame last."""
-        if isinstance(stretch.key, Painted):
+        if stretch.flows is None:
             key = self._repeated(stretch.key) if stretch.still else self._opened(stretch.key)
             self._remember(key)
             yield key
             return
-        before, after = self.keys[-1], stretch.key.frame
-        threshold = self.options.still_threshold
-        onward = [
-            None if one.held or is_held(one.frame.source, after.source, threshold) else self.flow(one.frame, after)
-            for one in stretch.between
-        ]
-        key = self._key(_mended(stretch, onward))
-        yield from self._between(stretch.between, onward, before, key)
+        key = self._key(stretch.key, stretch.flows)
+        yield from self._between(stretch, self.keys[-1], key)
         self._remember(key)
         yield key
 
@@ -214,18 +205,18 @@ class Painter:
         last = self.keys.pop()
         return last._replace(steps=0, place=frame.place, explained=frame.explained, opens=False)
 
-    def _key(self, waiting: Waiting) -> Painted:
-        """A key frame, held to those before it."""
-        last, explained = self.keys[-1].place, waiting.frame.explained
+    def _key(self, frame: Painted, flows: Pair) -> Painted:
+        """A key frame, held to those before it, to the last of them by `flows`."""
+        last, explained = self.keys[-1].place, frame.explained
         key = paint_one(
             self.solver,
-            waiting.frame._replace(key=True),
+            frame._replace(key=True),
             self.grams,
-            self._earlier(waiting.frame.place),
+            self._earlier(frame.place),
             range(1, len(self.options.history) + 1),
             self.opening,
             self.options,
-            lambda a, b: (waiting.back, waiting.forth) if b.place == last else self.flow(a, b),
+            lambda a, b: flows if b.place == last else self.flow(a, b),
             self.on_step,
         )
         return key._replace(explained=explained)  # by the frame before it, not by the key frame before it
@@ -248,22 +239,24 @@ class Painter:
         reach = keys[-1].place + 1 - max(self.options.history)
         return [*[key for key in keys if key.place <= reach][-1:], *(key for key in keys if key.place > reach)]
 
-    def _between(
-        self, between: Sequence[Waiting], onward: Sequence[Pair | None], before: Painted, after: Painted
-    ) -> Iterator[Painted]:
+    def _between(self, stretch: Stretch, before: Painted, after: Painted) -> Iterator[Painted]:
         """The frames between two painted ones."""
-        colors = [colors_of(light(key.source[0]), light(key.result[0])) for key in (before, after)]
-        made = before
-        for waiting, flows, time in zip(between, onward, times(onward), strict=True):
-            frame = waiting.frame
-            if flows is None:
-                made = frame._replace(result=(made if waiting.held else after).result)
+        changes, back, ahead = len(stretch.steps), to_first(stretch.steps), to_last(stretch.steps)
+        origins = origin(before), origin(after)
+        made, last = before, 0
+        for frame, change in stretch.between:
+            if change == changes:
+                made = frame._replace(result=after.result)
+            elif change == last:
+                made = frame._replace(result=made.result)
             else:
-                sides = (
-                    neighbour(frame, before, waiting.back, waiting.certain, colors[0]),
-                    neighbour(frame, after, flows[0], self.masks(*flows), colors[1]),
-                )
-                made = self._finished(frame, blend(frame, *sides, time, self.opening or before))
+                flows = back[change - 1], ahead[change]
+                sides = [
+                    neighbour(frame, key, pair[0], self.masks(*pair)) for key, pair in zip(origins, flows, strict=True)
+                ]
+                blended = blend(frame, sides[0], sides[1], change / changes, self.opening or before)
+                made = self._finished(frame, blended)
+            last = change
             yield made
 
     def _finished(self, frame: Painted, blended: Blend) -> Painted:
@@ -278,7 +271,8 @@ class Painter:
         warped = np.concatenate([frame.result] * count)
         reliability = np.stack([blended.certain] + [np.zeros_like(blended.certain)] * (count - 1))
         targets = self.solver.targets(frame.source, self.grams, warped, reliability)
-        painted = optimise(self.solver, frame, targets, steps, self.on_step)
+        enough = as_good_as(self.opening, self.options) if whole else 0.0
+        painted = optimise(self.solver, frame, targets, steps, self.on_step, enough=enough, warm=True)
         if whole:
             return painted
         share = hole[np.newaxis, ..., np.newaxis]
