@@ -46,12 +46,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "keyframes": "auto",
         "max_gap": 12,
         "tolerance": 0.01,
+        "slack": 0.2,
         "history": (1,),
         "flow_quality": "fast",
     },
     # Every frame is painted, and until little more is gained.
     "fine": {
         "tolerance": 0.002,
+        "slack": 0.0,
         "history": (1, 5, 10, 20),
         "flow_quality": "best",
     },

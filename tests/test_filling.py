@@ -5,8 +5,9 @@ import numpy as np
 from conftest import texture
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
+from scipy.ndimage import gaussian_filter
 
-from styletransfer.motion.filling import borrow
+from styletransfer.motion.filling import borrow, colors_of, smooth
 
 
 def halves(height=40, width=60, split=20):
@@ -52,6 +53,13 @@ def test_what_a_moving_thing_uncovers_loses_its_paint_however_well_the_surroundi
     np.testing.assert_allclose(filled[middle, 30:33], painted[middle, 30:33], atol=12)
 
 
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0.3, 9.0))
+def test_a_picture_is_smoothed_as_by_scipy(height, width, sigma):
+    picture = np.random.default_rng(2).uniform(0, 255, (height, width, 3)).astype(np.float32)
+    expected = gaussian_filter(picture, (sigma, sigma, 0.0), mode="nearest")
+    np.testing.assert_allclose(smooth(picture, sigma), expected, atol=2e-3)
+
+
 def test_only_missing_pixels_are_filled():
     frame, painted = halves()
     missing = np.zeros(frame.shape[:2], bool)
@@ -78,3 +86,12 @@ def test_any_size_and_mask_is_filled_with_finite_paint(missing, turn):
     filled = borrow(moved, frame, missing, model=frame, painting=painted, turn=turn)
     assert filled.shape == painted.shape and filled.dtype == np.float32 and np.isfinite(filled).all()
     np.testing.assert_array_equal(filled[~missing], moved[~missing])
+
+
+def test_the_colours_of_a_grey_clip_are_found_however_its_channels_are_rounded():
+    rng = np.random.default_rng(7)
+    grey = rng.uniform(0, 255, (20, 30, 1)).astype(np.float32) + rng.normal(0, 1e-3, (20, 30, 3)).astype(np.float32)
+    painted = grey * np.float32([0.5, 0.2, 0.8]) + np.float32([9, 90, 20]) + rng.normal(0, 5, grey.shape)
+    colors = colors_of(grey, painted)
+    assert np.abs(colors[:3]).max() < 1.0
+    np.testing.assert_allclose(grey @ colors[:3] + colors[3], painted, atol=25)

@@ -1,19 +1,23 @@
 """Paint for the pixels that no flow reaches: what comes out of hiding or enters at the border."""
 
+import functools
 import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter, uniform_filter
+from scipy.ndimage import gaussian_filter1d, uniform_filter
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Offsets = npt.NDArray[np.int64]
 
 CANDIDATES = 32
 REACH = 0.25
 """How far paint is taken from, in longer sides of the picture."""
 WINDOW = 0.12
 """The window over which sources are compared, in longer sides: smaller ones make a mosaic of the painting."""
+BLOCKS = 8
+"""Sources are compared by the means of blocks, of which so many span the window: single pixels tell no more."""
 ALIKE = 12.0
 """`misfit` up to which what the flow offers looks like the frame: most of what is distrusted, such as the sides of a
 motion boundary, does."""
@@ -61,21 +65,46 @@ def borrow(
     -------
     float32 (H, W, 3)
     """
-    height, width = missing.shape
-    window = max(3, round(WINDOW * max(height, width)))
+    window = max(3, round(WINDOW * max(missing.shape)))
+    step = max(1, window // BLOCKS)
+    steps, best = _nearest_in_looks(_blocks(frame, step), _blocks(model, step), window // step, turn)
+    chosen = best.repeat(step, axis=0).repeat(step, axis=1)[: missing.shape[0], : missing.shape[1]]
+    missing = missing & (chosen >= 0)
+    rows, columns = np.nonzero(missing)
+    places = np.stack([rows, columns], axis=1) + step * steps[chosen[missing]]
     filled = moved.copy()
-    least = np.full(missing.shape, np.inf, np.float32)
-    for dy, dx in _displacements(height, width, turn):
-        here, there = _overlap(height, width, dy, dx)
-        difference = _difference(frame[here], model[there], window)
-        better = missing[here] & (difference < least[here])
-        least[here][better] = difference[better]
-        filled[here][better] = painting[there][better]
+    filled[missing] = painting[tuple(np.minimum(places, np.array(missing.shape) - 1).T)]
     colors = colors_of(light(model), light(painting))
     relit = filled - light(filled) + light(frame) @ colors[:3] + colors[3]
-    borrowed = np.isfinite(least)
-    filled[borrowed] = relit[borrowed]
+    filled[missing] = relit[missing]
     return filled
+
+
+def _nearest_in_looks(frame: Array, model: Array, window: int, turn: int) -> tuple[Offsets, Offsets]:
+    """Some displacements, and for each pixel the number of that at which a model looks most like a frame.
+
+    Returns
+    -------
+    (n, 2) int, down and to the right; (H, W) int, -1 where all lead out of the picture
+    """
+    height, width = frame.shape[:2]
+    displacements = _displacements(height, width, turn)
+    least = np.full((height, width), np.inf, np.float32)
+    best = np.full((height, width), -1)
+    for number, (dy, dx) in enumerate(displacements):
+        here, there = _overlap(height, width, dy, dx)
+        difference = _difference(frame[here], model[there], window)
+        better = difference < least[here]
+        least[here][better] = difference[better]
+        best[here][better] = number
+    return np.array(displacements), best
+
+
+def _blocks(picture: Array, side: int) -> Array:
+    """The means of square blocks: `(H, W, C)` -> `(ceil(H / side), ceil(W / side), C)`, the edge repeated."""
+    height, width, channels = picture.shape
+    padded = np.pad(picture, ((0, -height % side), (0, -width % side), (0, 0)), mode="edge")
+    return np.asarray(padded.reshape(-(-height // side), side, -1, side, channels).mean(axis=(1, 3)), np.float32)
 
 
 def misfit(frame: Array, seen: Array) -> Array:
@@ -85,15 +114,35 @@ def misfit(frame: Array, seen: Array) -> Array:
 
 def light(picture: Array) -> Array:
     """A picture `(H, W, C)` without its strokes."""
-    sigma = STROKE * max(picture.shape[:2])
-    return np.asarray(gaussian_filter(picture, (sigma, sigma, 0.0), mode="nearest"))
+    return smooth(picture, STROKE * max(picture.shape[:2]))
+
+
+def smooth(picture: Array, sigma: float) -> Array:
+    """A picture `(H, W, C)` under a Gaussian, the edge repeated.
+
+    As products of matrices: for the wide windows here several times faster than one pixel after the other.
+    """
+    height, width = picture.shape[:2]
+    down, across = _gaussian(height, sigma), _gaussian(width, sigma)
+    half = (down @ np.asarray(picture, np.float32).reshape(height, -1)).reshape(picture.shape)
+    return np.asarray(np.einsum("ij,hjc->hic", across, half, optimize=True))
+
+
+@functools.lru_cache(maxsize=8)
+def _gaussian(length: int, sigma: float) -> Array:
+    """The filter as a matrix: `(length, length)`."""
+    return np.asarray(gaussian_filter1d(np.eye(length, dtype=np.float32), sigma, axis=0, mode="nearest"))
 
 
 def colors_of(model: Array, painting: Array) -> Array:
-    """The affine map of colours nearest to model -> painting (least squares): `(4, 3)`, the constant last."""
-    known = np.concatenate([model.reshape(-1, 3), np.ones((model[..., 0].size, 1), np.float32)], axis=1)
-    colors, *_ = np.linalg.lstsq(known, painting.reshape(-1, 3), rcond=None)
-    return np.asarray(colors, np.float32)
+    """The affine map of colours nearest to model -> painting (least squares): `(4, 3)`, the constant last.
+
+    Differences of colour below a hundredth of those of brightness are noise (a grey clip has only such).
+    """
+    x, y = model.reshape(-1, 3), painting.reshape(-1, 3)
+    middle, target = x.mean(axis=0), y.mean(axis=0)
+    colors, *_ = np.linalg.lstsq(x - middle, y - target, rcond=0.01)
+    return np.asarray(np.concatenate([colors, [target - middle @ colors]]), np.float32)
 
 
 def _difference(a: Array, b: Array, window: int) -> Array:

@@ -47,8 +47,10 @@ class Cuts:
         if before is None or np.array_equal(now, before):
             self.share = 1.0
             return False
-        back, _ = estimate_flow_pair(now, before, quality="fast")
-        share = explained(now.astype(np.float32), warp(before.astype(np.float32), back))
+        share = explained(now.astype(np.float32), before.astype(np.float32))
+        if share <= STEADY:  # else there is no need to follow the motion
+            back, _ = estimate_flow_pair(now, before, quality="fast")
+            share = explained(now.astype(np.float32), warp(before.astype(np.float32), back))
         cut = is_cut(share, steady)
         self.share = 1.0 if cut else share
         return cut

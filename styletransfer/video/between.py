@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
-from ..motion.filling import ALIKE, borrow, colors_of, light, misfit
+from ..motion.filling import ALIKE, borrow, colors_of, light, misfit, smooth
 from ..motion.occlusion import Mask
 from ..motion.warping import BandLimited, warp
 from .carry import BEYOND, SEEN, Array, Painted
@@ -113,18 +112,13 @@ def mix(one: Array, other: Array, share: Array) -> Array:
     sigma = STROKE * max(share.shape)
     share = share[..., np.newaxis]
     average = one + share * (other - one)
-    smooth = _blurred(average, sigma)
-    details = average - smooth
-    ours, theirs = one - _blurred(one, sigma), other - _blurred(other, sigma)
-    wanted = _blurred((np.square(ours) + share * (np.square(theirs) - np.square(ours))).sum(axis=-1), sigma)
-    found = _blurred(np.square(details).sum(axis=-1), sigma)
+    base = smooth(average, sigma)
+    details = average - base
+    ours, theirs = one - smooth(one, sigma), other - smooth(other, sigma)
+    squares = [np.square(each).sum(axis=-1, keepdims=True) for each in (ours, theirs, details)]
+    wanted, found = smooth(squares[0] + share * (squares[1] - squares[0]), sigma), smooth(squares[2], sigma)
     gain = np.sqrt((wanted + 1.0) / (found + 1.0))  # 1: of a variance in grey levels, nothing
-    return np.asarray(smooth + np.clip(gain, 1.0, LOUDEST)[..., np.newaxis] * details, np.float32)
-
-
-def _blurred(picture: Array, sigma: float) -> Array:
-    sigmas = (sigma, sigma) if picture.ndim == 2 else (sigma, sigma, 0.0)
-    return np.asarray(gaussian_filter(picture, sigmas, mode="nearest", truncate=3.0))
+    return np.asarray(base + np.clip(gain, 1.0, LOUDEST) * details, np.float32)
 
 
 def _relit(frame: Painted, source: Array, certain: Array, colors: Array) -> Array:
