@@ -18,6 +18,7 @@ import itertools
 import json
 import pathlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -136,18 +137,18 @@ class Reference:
         self.frames = frames
         self.gaps = [gap for gap in (1, 10) if gap < len(frames)]
         self.solver, self.grams = prepare(pixels.to_inside(frames[0]), style, options, model)
+        self.flows = {judge: remembered(named_flow(name)) for judge, name in JUDGES.items()}
 
     def warping_errors(self, painted: list[np.ndarray]) -> list[str]:
-        flows = [named_flow(judge) for judge in JUDGES.values()]
         return [
             f"{metrics.warping_error(painted, self.frames, gap=gap, flow=flow):.6f}"
-            for flow in flows
+            for flow in self.flows.values()
             for gap in self.gaps
         ]
 
     def change_at(self, keys: list[bool], painted: list[np.ndarray]) -> str:
         """The warping error where a key frame begins or ends, against that elsewhere."""
-        errors = np.array(list(metrics.warping_errors(painted, self.frames)))
+        errors = np.array(list(metrics.warping_errors(painted, self.frames, flow=self.flows["built-in flow"])))
         at_key = np.array([a or b for a, b in itertools.pairwise(keys)])
         return f"{errors[at_key].mean() / errors[~at_key].mean():.2f}" if at_key.any() and not at_key.all() else ""
 
@@ -156,6 +157,19 @@ class Reference:
         layers = self.solver.options.style_layers
         losses = [style_loss(features[name], gram) for name, gram in zip(layers, self.grams, strict=True)]
         return float(np.mean(losses))
+
+
+def remembered(flow: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The same flow, estimated once for two frames: every method is judged along the same motion."""
+    known: dict[tuple[bytes, bytes], np.ndarray] = {}
+
+    def recall(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+        key = source.tobytes(), target.tobytes()
+        if key not in known:
+            known[key] = flow(source, target)
+        return known[key]
+
+    return recall
 
 
 def run(

@@ -1,0 +1,135 @@
+"""Is what comes out of hiding, or into the frame, painted as well as when its frame is painted on its own?
+
+    python benchmarks/newly_visible.py CLIP STYLE --weights VGG19.weights.h5 --start 60 --end 84 --max-size 256
+
+For some frames of a clip: the pixels that the frame before does not show (Ruder et al. 2016, eq. 5, and the border),
+widened by a few, and on these pixels alone the style loss (Gram matrices of block1_conv1, block2_conv1 and
+block3_conv1) and the content loss (block3_conv2, which holds what things look like) of the painted clip, as ratios to
+those of the same frame painted from itself, alone, with 150 evaluations. At 1 nobody can tell what is new; a bare
+patch has a high style loss, a smear or a ghost a high content loss. Methods are those of `steadiness.py`.
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from scipy.ndimage import binary_dilation
+from steadiness import METHODS
+
+from styletransfer import load_model, pixels, read_image, read_video, write_image
+from styletransfer.features import FeatureExtractor
+from styletransfer.image import stylize_image
+from styletransfer.losses import gram_matrix
+from styletransfer.motion.flow import estimate_flow_pair
+from styletransfer.motion.occlusion import disocclusion, leaves_frame
+from styletransfer.video.frames import stylize_frames
+
+STYLE_LAYERS = "block1_conv1", "block2_conv1", "block3_conv1"
+CONTENT_LAYER = "block3_conv2"
+WIDER = 2
+"""Pixels by which what is new is widened: features look at their surroundings."""
+LEAST = 0.005
+"""Share of a frame that must be new to be measured."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source")
+    parser.add_argument("style")
+    parser.add_argument("--weights", default="imagenet")
+    parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("--end", type=int, default=24)
+    parser.add_argument("--max-size", type=int, default=256)
+    parser.add_argument("--frames", type=int, default=4, help="how many frames to measure")
+    parser.add_argument("--methods", default="default;fast", help="of steadiness.py, separated by ';'")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("newly_visible"))
+    arguments = parser.parse_args()
+    settings = {"max_size": arguments.max_size, "weights": arguments.weights}
+    model = load_model(arguments.weights)
+    clip = {"max_size": arguments.max_size, "start": arguments.start, "end": arguments.end}
+    frames, style = list(read_video(arguments.source, **clip)), read_image(arguments.style)
+    masks = chosen(frames, arguments.frames)
+    judge = Judge(frames[0], style, model)
+    alone = {place: on_its_own(frames[place], style, settings, model) for place in masks}
+    print(f"{arguments.source}: frames {', '.join(map(str, masks))}\n")
+    print("| method | style, as painted alone | content, as painted alone | worst frame: style | content |")
+    print("|---|---:|---:|---:|---:|")
+    for name in arguments.methods.split(";"):
+        own = METHODS[name]
+        if own is None or "flow" in own:
+            parser.error(f"{name!r} is not a method of this library with its own flow")
+        painted = list(stylize_frames(frames, style, model=model, **settings | own))
+        for place, mask in masks.items():
+            sheet = np.concatenate([frames[place], marked(painted[place], mask), alone[place]], axis=1)
+            arguments.out.mkdir(parents=True, exist_ok=True)
+            write_image(arguments.out / f"{name}_{place:04d}.png", sheet)
+        ratios = np.array([judge.ratios(painted[i], alone[i], frames[i], mask) for i, mask in masks.items()])
+        cells = [f"{value:.2f}" for value in (*ratios.mean(axis=0), *ratios.max(axis=0))]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def chosen(frames: list[np.ndarray], count: int) -> dict[int, np.ndarray]:
+    """The frames with the most that is new, some apart, and where: `(H, W)` bool."""
+    masks = {i: newly_visible(frames[i], frames[i - 1]) for i in range(1, len(frames))}
+    places = sorted((i for i in masks if masks[i].mean() >= LEAST), key=lambda i: -masks[i].mean())
+    apart: list[int] = []
+    for place in places:
+        if all(abs(place - other) >= len(frames) // (2 * count) for other in apart):
+            apart.append(place)
+    if not apart:
+        raise SystemExit(f"no frame has {LEAST:.1%} of it newly visible")
+    return {place: masks[place] for place in sorted(apart[:count])}
+
+
+def newly_visible(frame: np.ndarray, before: np.ndarray) -> np.ndarray:
+    back, forth = estimate_flow_pair(frame, before)
+    return binary_dilation(disocclusion(back, forth) | leaves_frame(back), iterations=WIDER)
+
+
+def on_its_own(frame: np.ndarray, style: np.ndarray, settings: dict, model: object) -> np.ndarray:
+    return stylize_image(frame, style, model=model, steps=150, tolerance=0.0, **settings)
+
+
+def marked(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A picture with a white line around what is new."""
+    line = binary_dilation(mask) & ~mask
+    return np.where(line[..., np.newaxis], np.uint8(255), picture)
+
+
+class Judge:
+    """Style and content losses on some pixels of a picture."""
+
+    def __init__(self, frame: np.ndarray, style: np.ndarray, model: object) -> None:
+        extractor = FeatureExtractor(model, (*STYLE_LAYERS, CONTENT_LAYER))
+        size = pixels.equal_area(style.shape[:2], frame.shape[0] * frame.shape[1])
+        inside = [pixels.to_inside(picture) for picture in (pixels.resize(style, size), frame)]
+        self.extractor = extractor.normalized(inside)
+        features = self.extractor(tf.constant(inside[0]))
+        self.grams = [gram_matrix(features[name]).numpy() for name in STYLE_LAYERS]
+
+    def ratios(self, painted: np.ndarray, alone: np.ndarray, frame: np.ndarray, mask: np.ndarray) -> tuple[float, ...]:
+        """Style and content loss of a painted picture, each as a share of that of the one painted alone."""
+        (style, content), (style_alone, content_alone) = (self.losses(each, frame, mask) for each in (painted, alone))
+        return style / style_alone, content / content_alone
+
+    def losses(self, picture: np.ndarray, frame: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
+        features, wanted = (self.extractor(tf.constant(pixels.to_inside(each))) for each in (picture, frame))
+        style = 0.0
+        for name, gram in zip(STYLE_LAYERS, self.grams, strict=True):
+            seen = self.within(features[name], mask)
+            style += float(np.square(seen.T @ seen / len(seen) - gram).mean())
+        there, here = (self.within(each[CONTENT_LAYER], mask) for each in (wanted, features))
+        return style, float(np.square(here - there).mean())
+
+    @staticmethod
+    def within(features: tf.Tensor, mask: np.ndarray) -> np.ndarray:
+        """The features `(n, channels)` at the pixels of a mask of the picture's size."""
+        height, width = features.shape[1:3]
+        rows = (np.arange(height) + 0.5) * mask.shape[0] / height
+        columns = (np.arange(width) + 0.5) * mask.shape[1] / width
+        return features.numpy()[0][mask[np.ix_(rows.astype(int), columns.astype(int))]]
+
+
+if __name__ == "__main__":
+    main()
