@@ -49,6 +49,8 @@ METHODS: dict[str, dict[str, Any] | None] = {
     "every 8th frame": {"keyframes": 8},
     "every 12th frame": {"keyframes": 12},
     "every 8th frame, refined": {"keyframes": 8, "refine_steps": 3},
+    "slack 0": {"slack": 0.0},
+    "slack 0.15": {"slack": 0.15},
     "hard masks": {"mask_softness": 0.0},
     "motion boundaries held": {"mask_boundaries": False},
     "border continued": {"mask_border": False},

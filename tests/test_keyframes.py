@@ -254,10 +254,13 @@ def test_one_of_two_things_is_chosen_and_alike_things_are_shared():
     np.testing.assert_allclose(choose(share, dark, dark + 1), share, atol=0.01)
 
 
-def test_paint_changes_evenly_from_one_key_frame_to_the_next():
+@pytest.mark.parametrize("unlike", [1.0, 0.5, 0.1])
+def test_paint_changes_evenly_from_one_key_frame_to_the_next(unlike):
     source = np.full((256, 384, 3), 100, np.float32)
     frame = Painted(source[np.newaxis], source[np.newaxis], 0)
-    sides = [Neighbour(np.ones((256, 384), np.float32), source, strokes(seed)) for seed in (0, 1)]
+    other = (1.0 - unlike) * strokes(0) + unlike * strokes(1) - 128.0
+    pictures = strokes(0), np.float32(128.0 + other * 40.0 / other.std())
+    sides = [Neighbour(np.ones((256, 384), np.float32), source, picture) for picture in pictures]
     path = [blend(frame, *sides, when, frame).picture for when in (0.0, 0.25, 0.5, 0.75, 1.0)]
     changes = [np.square(b - a).mean() for a, b in itertools.pairwise(path)]
     assert max(changes) < 1.25 * min(changes)

@@ -17,6 +17,8 @@ APART = 16.0
 """Difference in grey levels of the light of two neighbours from which one is chosen rather than both averaged."""
 STROKE = 0.01
 """Sigma of the window that measures the contrast of strokes, in longer sides of the picture."""
+ALMOST = 0.999
+"""Correlation up to which an angle is told from none."""
 LOUDEST = 1.5
 """Bound on how much the contrast of averaged strokes is raised: sqrt(2) restores what unrelated ones lose."""
 
@@ -76,11 +78,12 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
     opening
         The frame that the scene began with.
     """
-    turn = when * np.pi / 2.0  # a mean that keeps its contrast moves evenly from one to the other along a circle
+    angle = angle_between(before.result, after.result)
+    times = np.sin((1.0 - when) * angle), np.sin(when * angle)  # Shoemake 1985, slerp: along an arc at an even pace
     misfits = [misfit(frame.source[0], side.source) for side in (before, after)]
     weights = [
         time * (side.certain + DOUBT) * np.exp(-np.maximum(different / ALIKE - 1.0, 0.0))
-        for side, time, different in ((before, np.cos(turn), misfits[0]), (after, np.sin(turn), misfits[1]))
+        for side, time, different in ((before, times[0], misfits[0]), (after, times[1], misfits[1]))
     ]
     share = (weights[1] + TINY * when) / (weights[0] + weights[1] + TINY)
     # What lies beyond the border of one is no other thing: its share is 0 already.
@@ -92,6 +95,20 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
         model, painting = opening.source[0], opening.result[0]
         picture = borrow(picture, frame.source[0], missing, model=model, painting=painting, turn=frame.place)
     return Blend(picture, certain, missing)
+
+
+def angle_between(one: Array, other: Array) -> Array:
+    """How unlike the strokes of two pictures are, `(H, W)`: from 0, the same, to a right angle, unrelated.
+
+    The cosine is their correlation, in windows. A mean of unrelated strokes that keeps its contrast moves along an arc,
+    one of like strokes along its chord; taken for the other, either would start and arrive too fast.
+    """
+    sigma = STROKE * max(one.shape)
+    ours, theirs = one - smooth(one, sigma), other - smooth(other, sigma)
+    products = np.stack([(a * b).sum(axis=-1) for a, b in ((ours, theirs), (ours, ours), (theirs, theirs))], axis=-1)
+    common, square, other_square = np.moveaxis(light(products), -1, 0)
+    cosine = (common + 1.0) / np.sqrt((square + 1.0) * (other_square + 1.0))  # 1: flat parts are alike
+    return np.asarray(np.arccos(np.clip(cosine, 0.0, ALMOST)), np.float32)
 
 
 def choose(share: Array, one: Array, other: Array) -> Array:
