@@ -38,9 +38,8 @@ def main() -> None:
 
 def row(name: str, frames: list[np.ndarray], quality: str) -> None:
     first, last = frames[0], frames[-1]
-    chain = to_first([estimate_flow_pair(now, before, quality=quality) for before, now in itertools.pairwise(frames)])[
-        -1
-    ]
+    steps = [estimate_flow_pair(now, before, quality=quality) for before, now in itertools.pairwise(frames)]
+    chain = to_first(steps)[-1]
     direct = estimate_flow_pair(last, first, quality=quality)
     pairs = chain, direct, settle(chain, direct, last.astype(np.float32), first.astype(np.float32))
     masks = [reliability(*pair) >= 0.5 for pair in pairs]

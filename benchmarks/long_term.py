@@ -8,11 +8,11 @@ a still background changes anyway. Both need a clip whose camera stands still. T
 history are kept in the folder `--out`, and a picture of which pixels came back.
 """
 
-import argparse
 import pathlib
 from collections.abc import Iterable
 
 import numpy as np
+from arguments import clip_parser
 from scipy.ndimage import gaussian_filter
 
 from styletransfer import load_model, read_video, stylize_frames, write_image
@@ -29,13 +29,7 @@ def changes(frames: Iterable[np.ndarray], first: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source")
-    parser.add_argument("style")
-    parser.add_argument("--weights", default="imagenet")
-    parser.add_argument("--start", type=int, default=0)
-    parser.add_argument("--end", type=int, default=24)
-    parser.add_argument("--max-size", type=int, default=416)
+    parser = clip_parser(__doc__)
     parser.add_argument("--histories", nargs="+", default=["1", "1,5,10,20"])
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("long_term"))
     arguments = parser.parse_args()

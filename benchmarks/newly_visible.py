@@ -9,11 +9,11 @@ those of the same frame painted from itself, alone, with 150 evaluations. At 1 n
 patch has a high style loss, a smear or a ghost a high content loss. Methods are those of `steadiness.py`.
 """
 
-import argparse
 import pathlib
 
 import numpy as np
 import tensorflow as tf
+from arguments import clip_parser
 from scipy.ndimage import binary_dilation
 from steadiness import METHODS
 
@@ -34,13 +34,7 @@ LEAST = 0.005
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source")
-    parser.add_argument("style")
-    parser.add_argument("--weights", default="imagenet")
-    parser.add_argument("--start", type=int, default=0)
-    parser.add_argument("--end", type=int, default=24)
-    parser.add_argument("--max-size", type=int, default=256)
+    parser = clip_parser(__doc__, max_size=256)
     parser.add_argument("--frames", type=int, default=4, help="how many frames to measure")
     parser.add_argument("--methods", default="default;fast", help="of steadiness.py, separated by ';'")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("newly_visible"))

@@ -7,17 +7,17 @@ by half a pixel, linearly, by cubic splines, and as the library moves paint (`mo
 the style loss of what comes out, away from the border: fine strokes that are blurred raise it.
 """
 
-import argparse
-
 import numpy as np
-import tensorflow as tf
+from arguments import picture_parser
 from scipy.ndimage import map_coordinates
+from steadiness import Reference
 
 from styletransfer import load_model, pixels, read_image, stylize_image
-from styletransfer.image import load_picture, prepare
-from styletransfer.losses import style_loss
 from styletransfer.motion.warping import sharp_warp, warp
 from styletransfer.options import StyleOptions
+
+EDGE = 8
+"""Pixels along the border that do not count: each way mirrors it differently."""
 
 
 def cubic(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -31,22 +31,15 @@ WAYS = {"linear": warp, "cubic splines": cubic, "band-limited": sharp_warp}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("picture")
-    parser.add_argument("style")
-    parser.add_argument("--weights", default="imagenet")
-    parser.add_argument("--max-size", type=int, default=256)
-    arguments = parser.parse_args()
+    arguments = picture_parser(__doc__, max_size=256).parse_args()
     options = StyleOptions(weights=arguments.weights, max_size=arguments.max_size)
-    model = load_model(arguments.weights)
-    content, style = load_picture(arguments.picture, options.max_size), read_image(arguments.style)
-    solver, grams = prepare(content, style, options, model)
-    painting = stylize_image(pixels.to_outside(content), style, options=options, model=model).astype(np.float32)
+    model, style = load_model(arguments.weights), read_image(arguments.style)
+    content = read_image(arguments.source, max_size=arguments.max_size)
+    judge = Reference([content], style, options, model)
+    painting = stylize_image(content, style, options=options, model=model).astype(np.float32)
 
     def loss(picture: np.ndarray) -> float:
-        inner = np.clip(picture, 0.0, 255.0)[np.newaxis, 8:-8, 8:-8].astype(np.float32)
-        features = solver.extractor(tf.constant(inner))
-        return float(np.mean([style_loss(features[n], g) for n, g in zip(options.style_layers, grams, strict=True)]))
+        return judge.style_loss(pixels.to_outside(picture[np.newaxis, EDGE:-EDGE, EDGE:-EDGE]))
 
     print(f"the painting itself: {loss(painting):.4f}\n")
     print("| moved | by 1/4 pixel | by 1/2 pixel | by 1/2 pixel there and back, 10 times |\n|---|---:|---:|---:|")

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from arguments import clip_parser
 
 from styletransfer import load_model, metrics, pixels, read_image, read_video, write_image
 from styletransfer.image import prepare
@@ -119,13 +120,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source")
-    parser.add_argument("style")
-    parser.add_argument("--weights", default="imagenet")
-    parser.add_argument("--start", type=int, default=0)
-    parser.add_argument("--end", type=int, default=24)
-    parser.add_argument("--max-size", type=int, default=416)
+    parser = clip_parser(__doc__)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("steadiness"))
     names = "; ".join(METHODS)
     parser.add_argument("--methods", default="each frame alone, 60;default", help=f"separated by ';': {names}")

@@ -25,7 +25,10 @@ MAX_STRETCH = 4.0
 
 
 class Optimizer(NamedTuple):
-    """A method: `init(x, terms, caution)` makes the state of a run from `x`, `step` advances it by one evaluation."""
+    """A method: `init(x, terms, caution)` makes the state of a run from `x`, `step` advances it by one evaluation.
+
+    `caution` shortens the first step of a method that has to guess its length.
+    """
 
     init: Callable[..., Any]
     step: Callable[[Any, ValueAndGrad], Any]

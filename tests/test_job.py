@@ -90,14 +90,27 @@ def test_the_preview_holds_the_frame_painted_last(model, clip, tmp_path):
     np.testing.assert_array_equal(read_image(preview), read_image(tmp_path / "frames" / "000003.png"))
 
 
-def stopped_at(frame, total=2):
+def stopped_at(frame):
     """An `on_step` that presses Ctrl-C while the given frame is painted."""
-    seen = []
+    begun = []
 
     def stop(iterate):
-        seen.append(iterate)
-        if len(seen) > frame * total:
+        if iterate.step == 1:
+            begun.append(iterate)
+        if len(begun) > frame:
             raise KeyboardInterrupt
+
+    return stop
+
+
+def stopped_after(evaluations):
+    """An `on_step` that presses Ctrl-C after so many evaluations."""
+    left = [None] * evaluations
+
+    def stop(iterate):
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
 
     return stop
 
@@ -107,15 +120,17 @@ MOVING = [np.ascontiguousarray(texture(48, 96, seed=1, smooth=2.5)[:, 3 * i : 3 
 
 @pytest.mark.parametrize("frame", [0, 1, 3])
 def test_a_job_that_was_stopped_gives_the_same_frames(model, tmp_path, frame):
-    settings = FEW | {"tolerance": 0.0, "slack": 0.0, "still_threshold": 0.0}
-    stylize_video(MOVING, STYLE, tmp_path / "whole", model=model, **settings)
+    settings = FEW | {"tolerance": 0.0, "still_threshold": 0.0}
+    whole = []
+    stylize_video(MOVING, STYLE, tmp_path / "whole", model=model, on_step=whole.append, **settings)
     with pytest.raises(KeyboardInterrupt):
         stylize_video(MOVING, STYLE, tmp_path / "again", model=model, on_step=stopped_at(frame), **settings)
     assert not (tmp_path / "again").exists()
     assert len(list((job_folder(tmp_path / "again") / "frames").glob("*.png"))) == frame
     seen = []
     stylize_video(MOVING, STYLE, tmp_path / "again", model=model, on_step=seen.append, **settings)
-    assert len(seen) == 2 * (5 - frame)
+    begun = [i for i, iterate in enumerate(whole) if iterate.step == 1]
+    assert len(begun) == 5 and len(seen) == len(whole) - begun[frame]
     for name in names(tmp_path / "whole"):
         np.testing.assert_array_equal(read_image(tmp_path / "whole" / name), read_image(tmp_path / "again" / name))
     assert names(tmp_path) == ["again", "whole"]
@@ -124,11 +139,11 @@ def test_a_job_that_was_stopped_gives_the_same_frames(model, tmp_path, frame):
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("more", [{"history": (1, 2, 3)}, {"passes": 2}], ids=["history", "passes"])
 def test_a_job_with_a_long_memory_that_was_stopped_gives_the_same_frames(model, tmp_path, share, more):
-    settings = FEW | {"tolerance": 0.0, "slack": 0.0, "flow_quality": "fast"} | more
+    settings = FEW | {"tolerance": 0.0, "flow_quality": "fast"} | more
     moving = [*MOVING[:2], MOVING[1], *MOVING[2:]]  # one of them held
     whole, again = [], []
     stylize_video(moving, STYLE, tmp_path / "whole", model=model, on_step=whole.append, **settings)
-    stop = stopped_at(int(share * len(whole)), 1)
+    stop = stopped_after(int(share * len(whole)))
     with pytest.raises(KeyboardInterrupt):
         stylize_video(moving, STYLE, tmp_path / "again", model=model, on_step=stop, **settings)
     stylize_video(moving, STYLE, tmp_path / "again", model=model, on_step=again.append, **settings)
@@ -140,9 +155,7 @@ def test_a_job_with_a_long_memory_that_was_stopped_gives_the_same_frames(model, 
 
 def test_the_state_on_disk_reaches_no_further_back_than_the_history(model, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        stylize_video(
-            MOVING, STYLE, tmp_path / "out", model=model, on_step=stopped_at(4), history=(1, 2), slack=0.0, **FEW
-        )
+        stylize_video(MOVING, STYLE, tmp_path / "out", model=model, on_step=stopped_at(4), history=(1, 2), **FEW)
     state = job_folder(tmp_path / "out") / "state"
     assert names(state) == ["000003.npz", "000004.npz", "opening.npz"]
 

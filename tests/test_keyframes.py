@@ -60,6 +60,13 @@ def test_a_scene_is_painted_at_both_ends():
     assert keys_of([*pan(5), *other], flow=flow, max_gap=8, min_carried=0.0) == [0, 4, 5, 8]
 
 
+def test_a_slow_fade_between_key_frames_changes_more_than_once():
+    fade = [pan(1)[0] // 2 + np.uint8(level) for level in range(11)]
+    frames = (Painted(pixels.to_inside(frame), None, 0, place, key=False) for place, frame in enumerate(fade))
+    stretches = list(plan(frames, both_ways(still, "fast"), StyleOptions(keyframes=8, still_threshold=3.0)))
+    assert len(stretches[-1].steps) == 3  # by three levels each
+
+
 def test_a_long_hold_in_the_middle_does_not_delay():
     frames = [*pan(2), *[pan(2)[1]] * 20]
     assert keys_of(frames, max_gap=4) == [0, 4]

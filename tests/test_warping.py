@@ -128,7 +128,10 @@ def test_bicubic_is_exact_for_a_parabola_and_finite_at_the_edges():
 # ---------------------------------------------------------------- sharp
 
 
-@given(hnp.arrays(np.uint8, st.sampled_from([(2, 2, 1), (2, 7, 3), (6, 5, 3), (9, 8, 2)])), st.integers(-3, 3))
+@given(
+    hnp.arrays(np.uint8, st.sampled_from([*((*s, 3) for s in SHAPES), (2, 2, 1), (2, 7, 3), (9, 8, 2)])),
+    st.integers(-3, 3),
+)
 def test_whole_pixels_are_moved_exactly(image, dx):
     moved = sharp_warp(image, constant_flow(image.shape[:2], dx, 0))
     assert moved.dtype == np.float32
@@ -159,6 +162,13 @@ def test_a_picture_moved_there_and_back_many_times_stays_sharp():
         sharp, linear = sharp_warp(sharp, flow), warp(linear, flow)
     assert sharp[8:-8, 8:-8].std() > 0.7 * image.std()
     assert linear[8:-8, 8:-8].std() < 0.5 * image.std()
+
+
+def test_a_pixel_whose_motion_is_not_known_stays():
+    image, flow = np.random.default_rng(6).random((9, 8, 3)).astype(np.float32), np.zeros((9, 8, 2), np.float32)
+    flow[2, 3] = np.nan
+    flow[5, 6, 1] = np.inf
+    np.testing.assert_allclose(sharp_warp(image, flow), image, atol=1e-5)
 
 
 def test_a_prepared_picture_may_be_moved_again_and_again():

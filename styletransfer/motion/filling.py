@@ -70,8 +70,7 @@ def borrow(
     steps, best = _nearest_in_looks(_blocks(frame, step), _blocks(model, step), window // step, turn)
     chosen = best.repeat(step, axis=0).repeat(step, axis=1)[: missing.shape[0], : missing.shape[1]]
     missing = missing & (chosen >= 0)
-    rows, columns = np.nonzero(missing)
-    places = np.stack([rows, columns], axis=1) + step * steps[chosen[missing]]
+    places = np.argwhere(missing) + step * steps[chosen[missing]]
     filled = moved.copy()
     filled[missing] = painting[tuple(np.minimum(places, np.array(missing.shape) - 1).T)]
     colors = colors_of(light(model), light(painting))
@@ -107,9 +106,9 @@ def _blocks(picture: Array, side: int) -> Array:
     return np.asarray(padded.reshape(-(-height // side), side, -1, side, channels).mean(axis=(1, 3)), np.float32)
 
 
-def misfit(frame: Array, seen: Array) -> Array:
-    """How far two pictures differ, in grey levels, averaged over the channels and 3x3 pixels: `(H, W)`."""
-    return uniform_filter(np.abs(frame - seen).mean(axis=-1), 3, mode="nearest")
+def misfit(frame: Array, seen: Array, window: int = 3) -> Array:
+    """How far two pictures differ, in grey levels, averaged over the channels and square windows: `(H, W)`."""
+    return uniform_filter(np.abs(frame - seen).mean(axis=-1), window, mode="nearest")
 
 
 def light(picture: Array) -> Array:

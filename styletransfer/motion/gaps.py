@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import uniform_filter
 
+from .filling import misfit
 from .occlusion import disocclusion
 from .warping import Flow, warp
 
@@ -71,11 +71,6 @@ def settle(chain: Pair, direct: Pair, here: Picture, there: Picture) -> Pair:
 
 def _settled(chain: Pair, direct: Pair, here: Picture, there: Picture) -> Flow:
     near = np.square(direct[0] - chain[0]).sum(axis=-1) <= DRIFT**2
-    clear = _misfit(chain[0], here, there) - _misfit(direct[0], here, there) > CLEARLY
-    better = ~disocclusion(*direct) & (near | clear | disocclusion(*chain))
+    by_chain, directly = (misfit(here, warp(there, flow), WINDOW) for flow in (chain[0], direct[0]))
+    better = ~disocclusion(*direct) & (near | (by_chain - directly > CLEARLY) | disocclusion(*chain))
     return np.where(better[..., np.newaxis], direct[0], chain[0])
-
-
-def _misfit(flow: Flow, here: Picture, there: Picture) -> Picture:
-    """How far two frames differ along a flow, in grey levels, averaged over the channels and windows: `(H, W)`."""
-    return uniform_filter(np.abs(here - warp(there, flow)).mean(axis=-1), WINDOW, mode="nearest")

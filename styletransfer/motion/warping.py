@@ -71,11 +71,13 @@ class BandLimited:
 
     Parameters
     ----------
-    image : (H, W, C), at least 2x2
+    image : (H, W, C)
     """
 
     def __init__(self, image: npt.ArrayLike) -> None:
         image = np.asarray(image, np.float32)
+        # A single row or column is its own mirror image, and of one sample there is no cosine transform of this type.
+        image = np.pad(image, [*((0, int(length == 1)) for length in image.shape[:2]), (0, 0)], mode="edge")
         waves = dctn(image, type=1, axes=(0, 1), norm="forward")
         waves[-1] /= 2.0  # the last wave stands for itself and its mirror image, which in the finer picture is another
         waves[:, -1] /= 2.0
@@ -88,9 +90,9 @@ class BandLimited:
 
         Parameters
         ----------
-        flow : (H, W, 2), pixels, finite
+        flow : (H, W, 2), pixels; where it is not finite, the pixel stays
         """
-        flow = np.asarray(flow, np.float32)
+        flow = np.where(np.isfinite(flow), flow, np.float32(0.0))
         height, width = flow.shape[:2]
         places = [
             2.0 * (np.arange(height)[:, np.newaxis] + flow[..., 1]),

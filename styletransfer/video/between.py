@@ -103,8 +103,7 @@ def angle_between(one: Array, other: Array) -> Array:
     The cosine is their correlation, in windows. A mean of unrelated strokes that keeps its contrast moves along an arc,
     one of like strokes along its chord; taken for the other, either would start and arrive too fast.
     """
-    sigma = STROKE * max(one.shape)
-    ours, theirs = one - smooth(one, sigma), other - smooth(other, sigma)
+    ours, theirs = strokes(one), strokes(other)
     products = np.stack([(a * b).sum(axis=-1) for a, b in ((ours, theirs), (ours, ours), (theirs, theirs))], axis=-1)
     common, square, other_square = np.moveaxis(light(products), -1, 0)
     cosine = (common + 1.0) / np.sqrt((square + 1.0) * (other_square + 1.0))  # 1: flat parts are alike
@@ -126,16 +125,20 @@ def mix(one: Array, other: Array, share: Array) -> Array:
     The average of strokes that do not coincide is a blur: its variance is less than the average variance of the two.
     The details of the result are scaled by the root of that ratio, in windows.
     """
-    sigma = STROKE * max(share.shape)
     share = share[..., np.newaxis]
     average = one + share * (other - one)
-    base = smooth(average, sigma)
-    details = average - base
-    ours, theirs = one - smooth(one, sigma), other - smooth(other, sigma)
-    squares = [np.square(each).sum(axis=-1, keepdims=True) for each in (ours, theirs, details)]
-    wanted, found = smooth(squares[0] + share * (squares[1] - squares[0]), sigma), smooth(squares[2], sigma)
+    details = strokes(average)
+    each = strokes(one), strokes(other), details
+    ours, theirs, mixed = (np.square(one).sum(axis=-1, keepdims=True) for one in each)
+    sigma = STROKE * max(average.shape)
+    wanted, found = smooth(ours + share * (theirs - ours), sigma), smooth(mixed, sigma)
     gain = np.sqrt((wanted + 1.0) / (found + 1.0))  # 1: of a variance in grey levels, nothing
-    return np.asarray(base + np.clip(gain, 1.0, LOUDEST) * details, np.float32)
+    return np.asarray(average + (np.clip(gain, 1.0, LOUDEST) - 1.0) * details, np.float32)
+
+
+def strokes(picture: Array) -> Array:
+    """A picture `(H, W, 3)` without what is under its strokes."""
+    return picture - smooth(picture, STROKE * max(picture.shape))
 
 
 def _relit(frame: Painted, source: Array, certain: Array, colors: Array) -> Array:

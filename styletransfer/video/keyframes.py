@@ -127,17 +127,18 @@ class Since:
     def __init__(self, last: Painted, flow: FlowPair, options: StyleOptions) -> None:
         self.last, self.flow, self.still, self.masks = last, flow, options.still_threshold, masks_of(options)
         self.waiting: list[Waiting] = []
+        self.changed = last  # the frame with the latest change: slow ones add up from there
         self.steps: list[Pair] = []
         self.flows: Pair | None = None  # from the latest frame to the key frame and back, the best that are known
         self.best = False  # better ones are not to be had
 
     def add(self, frame: Painted) -> None:
-        """A frame more, and unless it shows what the one before it shows, the flows between the two."""
-        before = self.waiting[-1].frame if self.waiting else self.last
-        if not self.waiting or not is_held(frame.source, before.source, self.still):
-            step = self.flow(frame, before)
+        """A frame more, and if it shows a change, the flows over it."""
+        if not self.waiting or not is_held(frame.source, self.changed.source, self.still):
+            step = self.flow(frame, self.changed)
             self.flows, self.best = (step, True) if self.flows is None else (join(step, self.flows), False)
             self.steps.append(step)
+            self.changed = frame
         self.waiting.append(Waiting(frame, len(self.steps)))
 
     def carries(self, share: float) -> bool:
