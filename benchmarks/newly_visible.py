@@ -6,10 +6,12 @@ For some frames of a clip: the pixels that the frame before does not show (Ruder
 widened by a few, and on these pixels alone the style loss (Gram matrices of block1_conv1, block2_conv1 and
 block3_conv1) and the content loss (block3_conv2, which holds what things look like) of the painted clip, as ratios to
 those of the same frame painted from itself, alone, with 150 evaluations. At 1 nobody can tell what is new; a bare
-patch has a high style loss, a smear or a ghost a high content loss. Methods are those of `steadiness.py`.
+patch has a high style loss, a smear or a ghost a high content loss. Methods are those of `steadiness.py`. Two more rows
+say what the numbers can tell: the frame left bare, and the painting of another frame in its place.
 """
 
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -49,6 +51,14 @@ def main() -> None:
     print(f"{arguments.source}: frames {', '.join(map(str, masks))}\n")
     print("| method | style, as painted alone | content, as painted alone | worst frame: style | content |")
     print("|---|---:|---:|---:|---:|")
+
+    def row(name: str, painted: Mapping[int, np.ndarray]) -> None:
+        ratios = np.array([judge.ratios(painted[i], alone[i], frames[i], mask) for i, mask in masks.items()])
+        cells = [f"{value:.2f}" for value in (*ratios.mean(axis=0), *ratios.max(axis=0))]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+    row("left bare", {place: frames[place] for place in masks})
+    row("another frame's painting", dict(zip(masks, [*alone.values()][1:] + [*alone.values()][:1], strict=True)))
     for name in arguments.methods.split(";"):
         own = METHODS[name]
         if own is None or "flow" in own:
@@ -58,9 +68,7 @@ def main() -> None:
             sheet = np.concatenate([frames[place], marked(painted[place], mask), alone[place]], axis=1)
             arguments.out.mkdir(parents=True, exist_ok=True)
             write_image(arguments.out / f"{name}_{place:04d}.png", sheet)
-        ratios = np.array([judge.ratios(painted[i], alone[i], frames[i], mask) for i, mask in masks.items()])
-        cells = [f"{value:.2f}" for value in (*ratios.mean(axis=0), *ratios.max(axis=0))]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+        row(name, dict(enumerate(painted)))
 
 
 def chosen(frames: list[np.ndarray], count: int) -> dict[int, np.ndarray]:
