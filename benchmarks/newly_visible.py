@@ -5,8 +5,8 @@
 For some frames of a clip: the pixels that the frame before does not show (Ruder et al. 2016, eq. 5, and the border),
 widened by a few, and on these pixels alone the style loss (Gram matrices of block1_conv1, block2_conv1 and
 block3_conv1) and the content loss (block3_conv2, which holds what things look like) of the painted clip, as ratios to
-those of the same frame painted from itself, alone, with 150 evaluations. At 1 nobody can tell what is new; a bare
-patch has a high style loss, a smear or a ghost a high content loss. Methods are those of `steadiness.py`. Two more rows
+those of the same frame painted from itself, alone, with 150 evaluations. A bare patch has
+several times the style loss; a smear or a ghost has more content loss, but not much more. Methods are those of `steadiness.py`. Two more rows
 say what the numbers can tell: the frame left bare, and the painting of another frame in its place.
 """
 
@@ -85,8 +85,9 @@ def chosen(frames: list[np.ndarray], count: int) -> dict[int, np.ndarray]:
 
 
 def newly_visible(frame: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """What a frame shows and the one before does not: `(H, W)` bool. Of the border, what enters by a pixel or more."""
     back, forth = estimate_flow_pair(frame, before)
-    return binary_dilation(disocclusion(back, forth) | leaves_frame(back), iterations=WIDER)
+    return binary_dilation(disocclusion(back, forth) | leaves_frame(np.trunc(back)), iterations=WIDER)
 
 
 def on_its_own(frame: np.ndarray, style: np.ndarray, settings: dict, model: object) -> np.ndarray:
