@@ -5,9 +5,9 @@
 For some frames of a clip: the pixels that the frame before does not show (Ruder et al. 2016, eq. 5, and the border),
 widened by a few, and on these pixels alone the style loss (Gram matrices of block1_conv1, block2_conv1 and
 block3_conv1) and the content loss (block3_conv2, which holds what things look like) of the painted clip, as ratios to
-those of the same frame painted from itself, alone, with 150 evaluations. A bare patch has
-several times the style loss; a smear or a ghost has more content loss, but not much more. Methods are those of `steadiness.py`. Two more rows
-say what the numbers can tell: the frame left bare, and the painting of another frame in its place.
+those of the same frame painted from itself, alone, with 150 evaluations. A bare patch has several times the style loss;
+a smear or a ghost has more content loss, but not much more. Methods are those of `steadiness.py`. Two more rows say
+what the numbers can tell: the frame left bare, and the painting of another frame in its place.
 """
 
 import pathlib
