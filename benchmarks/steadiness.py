@@ -133,7 +133,9 @@ class Reference:
     def __init__(self, frames: list[np.ndarray], style: np.ndarray, options: StyleOptions, model: object) -> None:
         self.frames = frames
         self.gaps = [gap for gap in (1, 10) if gap < len(frames)]
-        self.solver, self.grams = prepare(pixels.to_inside(frames[0]), style, options, model)
+        first = pixels.to_inside(frames[0])
+        styles = prepare(first, style, options, model)
+        self.solver, self.grams = styles.solver, [layer.gram[0] for layer in styles.targets(first).style.layers]
         self.flows = {judge: remembered(named_flow(name)) for judge, name in JUDGES.items()}
 
     def warping_errors(self, painted: list[np.ndarray]) -> list[str]:

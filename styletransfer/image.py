@@ -1,21 +1,22 @@
 """One picture: from content and style to the painted picture."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
 
 import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from . import pixels
 from .features import FeatureExtractor, check_layers, choose_precision, load_model
 from .options import StyleOptions, resolve
 from .pictures import read_image
 from .solver import Iterate, Solver
+from .styles import PictureLike, StyleLike, Styles, at_size, read_styles, recolored, region_shares, with_colors_of
 
-PictureLike = str | os.PathLike[str] | npt.ArrayLike
-"""A picture file, or an `(H, W, 3)` array, uint8 or float in [0, 1]."""
+Array = npt.NDArray[np.float32]
 
 FLAT = 4.0
 """Standard deviation in grey levels below which a picture says nothing about a network's mean activation."""
@@ -24,8 +25,9 @@ FLAT = 4.0
 @overload
 def stylize_image(
     content: PictureLike,
-    style: PictureLike,
+    style: StyleLike,
     *,
+    regions: PictureLike | None = None,
     snapshots: Sequence[int],
     options: StyleOptions | None = None,
     model: keras.Model | None = None,
@@ -37,8 +39,9 @@ def stylize_image(
 @overload
 def stylize_image(
     content: PictureLike,
-    style: PictureLike,
+    style: StyleLike,
     *,
+    regions: PictureLike | None = None,
     snapshots: None = None,
     options: StyleOptions | None = None,
     model: keras.Model | None = None,
@@ -49,8 +52,9 @@ def stylize_image(
 
 def stylize_image(
     content: PictureLike,
-    style: PictureLike,
+    style: StyleLike,
     *,
+    regions: PictureLike | None = None,
     snapshots: Sequence[int] | None = None,
     options: StyleOptions | None = None,
     model: keras.Model | None = None,
@@ -62,7 +66,9 @@ def stylize_image(
     Parameters
     ----------
     content, style
-        Picture files, or arrays of the convention in `pixels`.
+        Picture files, or arrays of the convention in `pixels`; `style` also a list of several, see the option `mix`.
+    regions
+        A mask, as a file or an array, that says which style goes where, see `styles.region_shares`.
     snapshots
         Iterations whose pictures are kept, such as `(10, 50, 100)`. The run goes on at least to the last.
     options, settings
@@ -86,15 +92,17 @@ def stylize_image(
     options = resolve(options, settings)
     wanted = _check_snapshots(snapshots or (), options.steps)
     image = load_picture(content, options.max_size, "content")
-    solver, style_grams = prepare(image, style, options, model)
+    pictures = read_styles(style)
+    shares = None if regions is None else load_regions(regions, len(pictures), image, "regions")
+    styles = prepare(image, pictures, options, model)
     kept: dict[int, npt.NDArray[np.uint8]] = {}
-    targets = solver.targets(image, style_grams)
-    for iterate in solver.run(start_picture(image, options), targets, at_least=max(wanted, default=0)):
+    start = start_picture(image, options)
+    for iterate in coarse_to_fine(styles, image, start, options, regions=shares, at_least=max(wanted, default=0)):
         if iterate.step in wanted:
-            kept[iterate.step] = pixels.to_outside(iterate.image)
+            kept[iterate.step] = shown(resized(iterate.image.numpy(), image.shape[1:3]), image, options)
         if on_step is not None:
             on_step(iterate)
-    result = pixels.to_outside(iterate.image)
+    result = shown(iterate.image.numpy(), image, options)
     return result if snapshots is None else (result, kept)
 
 
@@ -107,36 +115,93 @@ def load_picture(source: PictureLike, max_size: int | None = None, name: str = "
     return pixels.to_inside(pixels.resize(image, pixels.fit(image.shape[:2], max_size)), name)
 
 
-def prepare(
-    content: npt.NDArray[np.float32], style: PictureLike, options: StyleOptions, model: keras.Model | None
-) -> tuple[Solver, tuple[Any, ...]]:
-    """The solver for pictures like `content`, and the Gram matrices of the style.
+def load_regions(mask: PictureLike, styles: int, content: Array, name: str) -> Array:
+    """A mask in a file or an array as the shares of `styles` in a frame `(1, H, W, 3)`, see `styles.region_shares`."""
+    read = read_image(mask) if isinstance(mask, str | os.PathLike) else mask
+    return region_shares(read, styles, (content.shape[1], content.shape[2]), name)
 
-    The style picture is scaled to the area of the content (Ruder et al. 2016). With `normalize` the mean
-    activations are measured here, on style and content; a content without contrast (a clip that fades in
-    from black) is left out.
+
+def prepare(content: Array, style: StyleLike, options: StyleOptions, model: keras.Model | None) -> Styles:
+    """The styles for pictures like `content`, with the solver that paints them.
+
+    With `normalize` the mean activations are measured here, on styles and content; a content without contrast (a clip
+    that fades in from black) is left out.
     """
     layers = check_layers(dict.fromkeys((*options.content_layers, *options.style_layers)))
     height, width = content.shape[1:3]
-    painting = pixels.check_picture(
-        read_image(style) if isinstance(style, str | os.PathLike) else np.asarray(style), "style"
-    )
+    pictures = read_styles(style)
     precision = choose_precision(options.precision, normalize=options.normalize)
     model = model if model is not None else load_model(options.weights)
     extractor = FeatureExtractor(model, layers, pooling=options.pooling, precision=precision)
-    for name, shape in (("content", (height, width)), ("style", painting.shape[:2])):
+    for name, shape in (("content", (height, width)), *(("style", one.shape[:2]) for one in pictures)):
         if min(shape) < extractor.minimum_size:
             raise ValueError(
                 f"the {name} is {shape[1]}x{shape[0]} pixels, expected at least {extractor.minimum_size} on each side "
                 "for these layers: use a larger picture"
             )
-    # A style much longer than the content must keep enough rows for the deepest layer.
-    scaled = [max(extractor.minimum_size, side) for side in pixels.equal_area(painting.shape[:2], height * width)]
-    painting = pixels.to_inside(pixels.resize(painting, (scaled[0], scaled[1])), "style")
     if options.normalize:
-        extractor = extractor.normalized([painting] if content.std() < FLAT else [painting, content])
-    solver = Solver(extractor, options)
-    return solver, solver.style_targets(painting)
+        seen = [at_size(one, (height, width), options.style_scale, extractor.minimum_size) for one in pictures]
+        if content.std() >= FLAT:
+            if options.preserve_color != "none":
+                seen = [recolored(one, content, options.preserve_color) for one in seen]
+            seen.append(content)
+        extractor = extractor.normalized(seen)
+    return Styles(Solver(extractor, options), pictures, options)
+
+
+def coarse_to_fine(
+    styles: Styles,
+    content: Array,
+    start: Array,
+    options: StyleOptions,
+    *,
+    place: int = 0,
+    regions: Array | None = None,
+    steps: int | None = None,
+    at_least: int = 0,
+) -> Iterator[Iterate]:
+    """Paint a picture that nothing is carried to, at the options' `scales`, the smallest first.
+
+    Large strokes and shapes appear where they are small enough for the network to see them as a whole (Gatys et al.
+    2017, section 6), and are then painted finer. Each size but the last takes at most its part of the `steps`. Each
+    starts from `start` with what the one before it changed, enlarged: what is left as it was stays sharp. Iterates
+    before the last size are smaller pictures.
+    """
+    steps, solver = options.steps if steps is None else steps, styles.solver
+    sizes = _sizes(content.shape, options.scales, solver.extractor.minimum_size)[-steps:]
+    done, change = 0, np.zeros((1, *sizes[0], 3), np.float32)
+    for level, size in enumerate(sizes, 1):
+        here, begin = resized(content, size), resized(start, size)
+        masks = None if regions is None or not regions.size else resized(regions[..., np.newaxis], size)[..., 0]
+        last = level == len(sizes)
+        limit, least = (steps - done, at_least - done) if last else (steps // len(sizes), 0)
+        targets = styles.targets(here, place, masks)
+        for iterate in solver.run(begin + resized(change, size), targets, steps=limit, at_least=least):
+            yield iterate._replace(step=done + iterate.step)
+        done, change = done + iterate.step, iterate.image.numpy() - begin
+
+
+def _sizes(shape: tuple[int, ...], scales: int, least: int) -> list[tuple[int, int]]:
+    """`(height, width)` of every scale, rising to that of `shape`, none below `least`, which the network needs."""
+    sizes = [(shape[1], shape[2])]
+    while len(sizes) < scales and min(sizes[0]) >= 2 * least:
+        sizes.insert(0, (sizes[0][0] // 2, sizes[0][1] // 2))
+    return sizes
+
+
+def resized(images: Array, size: tuple[int, int]) -> Array:
+    """`(n, h, w, C)` at `(height, width)`, without aliasing."""
+    if images.shape[1:3] == tuple(size):
+        return images
+    return np.asarray(tf.image.resize(images, size, method="bicubic", antialias=True), np.float32)
+
+
+def shown(result: Array, content: Array, options: StyleOptions) -> npt.NDArray[np.uint8]:
+    """A painted picture as it is given out, `(H, W, 3)` uint8: in the content's colours, and over it, if so asked."""
+    painted = with_colors_of(result, content) if options.preserve_color == "luminance" else result
+    if options.strength < 1.0:
+        painted = content + np.float32(options.strength) * (np.clip(painted, 0.0, 255.0) - content)
+    return pixels.to_outside(painted)
 
 
 def start_picture(content: npt.NDArray[np.float32], options: StyleOptions) -> npt.NDArray[np.float32]:

@@ -8,12 +8,17 @@ import difflib
 import math
 import numbers
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
+
+Time = int | float | str
+"""A place in a clip, see `parse_time`."""
 
 VIDEO_ONLY = (
     "temporal_weight",
@@ -38,6 +43,8 @@ VIDEO_ONLY = (
     "fps",
 )
 """The fields that mean nothing for a single picture."""
+
+STYLE_LOSSES = ("gram", "wasserstein")
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -69,6 +76,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "style_layers": ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"),
         "content_weight": 1e-4,
         "style_weight": 1.0,
+        "style_layer_weights": (),
+        "style_loss": "gram",
+        "style_scale": 1.0,
+        "strength": 1.0,
+        "preserve_color": "none",
+        "scales": 1,
         "temporal_weight": 0.0,
         "tv_weight": 0.0,
         "normalize": False,
@@ -141,6 +154,43 @@ class StyleOptions:
     style_layers: tuple[str, ...] = _setting(
         ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1", "block5_conv1"),
         "VGG19 layers that hold the style, from fine texture to large shapes",
+    )
+    style_layer_weights: tuple[float, ...] = _setting(
+        (), "weights of the style layers, in their order, one against the other; none: all alike", low=0.0
+    )
+    style_loss: str = _setting(
+        "gram",
+        "what of the style is matched in every layer: the Gram matrix, or mean and covariance (Wasserstein-2 distance)",
+        choices=STYLE_LOSSES,
+    )
+    style_scale: float = _setting(
+        1.0,
+        "size of the strokes: the style picture's sides against those of the frame, areas made equal",
+        low=0.05,
+        high=20.0,
+    )
+    mix: str | tuple[float, ...] | Mapping[Time, tuple[float, ...]] = _setting(
+        (),
+        "with several style pictures: their weights, such as 0.7,0.3, or, changing over time, weights at frames or "
+        "seconds such as 1,0@0; 0,1@2.5s; none: all alike",
+    )
+    strength: float = _setting(
+        1.0,
+        "how much of the painting is laid over the picture: 0 shows the picture as it is, 1 nothing of it",
+        low=0.0,
+        high=1.0,
+    )
+    preserve_color: str = _setting(
+        "none",
+        "keep the colours of the picture: 'luminance' paints in light and dark only, 'match' gives the style picture "
+        "the picture's range of colours",
+        choices=("none", "luminance", "match"),
+    )
+    scales: int = _setting(
+        1,
+        "coarse to fine: paint at so many sizes, each twice the one before, so that large strokes appear",
+        low=1,
+        high=8,
     )
     init: str | npt.NDArray[Any] = _setting(
         "content", "what a picture starts from: 'content', 'noise' (seeded), or the file of a picture"
@@ -257,6 +307,7 @@ class StyleOptions:
         if not isinstance(preset, str) or preset not in PRESETS:
             raise ValueError(f"preset={preset!r}: expected {_one_of(tuple(PRESETS))}")
         values = {name: f.default for name, f in known.items()} | PRESETS[preset] | settings
+        values["mix"] = _checked_mix(values["mix"])
         for name, value in values.items():
             object.__setattr__(self, name, _checked(known[name], value))
         if self.precision == "float16" and not self.normalize:
@@ -269,6 +320,13 @@ class StyleOptions:
             raise ValueError(f"keyframes={self.keyframes!r}: expected 'auto', or a whole number of at least 1")
         if self.passes > self.steps:
             raise ValueError(f"passes={self.passes} with steps={self.steps}: expected at least one step per pass")
+        if self.style_layer_weights and (
+            len(self.style_layer_weights) != len(self.style_layers) or not sum(self.style_layer_weights)
+        ):
+            raise ValueError(
+                f"style_layer_weights={self.style_layer_weights}: expected {len(self.style_layers)} of them, one for "
+                "each of the style_layers, and not all 0"
+            )
         if not self.style_layers and not self.content_layers:
             raise ValueError("style_layers and content_layers are both empty: name at least one layer")
 
@@ -298,6 +356,88 @@ def unknown_name_message(name: str, known: Any) -> str:
     return f"unknown option {name!r}: " + (
         f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(known))}"
     )
+
+
+# ---------------------------------------------------------------- times and weights over time
+
+
+def parse_time(value: Time) -> int | float:
+    """A place in a clip: an int is a frame number, a float is seconds.
+
+    Strings: `"120"` is frame 120; `"1.5"`, `"1.5s"`, `"1:30"` and `"0:01:30"` are seconds.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or negative.
+    """
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 0:
+        return int(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, (bool, numbers.Integral)) and 0 <= value < math.inf:
+        return float(value)
+    if isinstance(value, str):
+        if re.fullmatch(r"[0-9]+", value.strip()):
+            return int(value)
+        if clock := re.fullmatch(r"(?:([0-9]+):)?(?:([0-9]+):)?([0-9]+\.?[0-9]*|\.[0-9]+)s?", value.strip()):
+            hours, minutes = clock[1] if clock[2] else None, clock[2] or clock[1]
+            return int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + float(clock[3])
+    raise ValueError(
+        f"{value!r} is not a place in a clip: expected a frame number such as 120, or seconds such as 1.5 or '0:01:30'"
+    )
+
+
+def parse_mix(mix: Any) -> dict[int | float, tuple[float, ...]]:
+    """`StyleOptions.mix` as weights by time: ints are frames, floats seconds; empty for none.
+
+    Raises
+    ------
+    ValueError
+        If it is nothing of the kind, weights are negative or all 0, or their number varies.
+    """
+    try:
+        times = _mix_by_time(mix)
+        for weights in times.values():
+            if (
+                len(weights) != len(next(iter(times.values())))
+                or min(weights) < 0.0
+                or not 0.0 < sum(weights) < math.inf
+            ):
+                raise ValueError("the numbers")
+    except (TypeError, ValueError) as error:
+        reason = f": {error}" if "place in a clip" in str(error) else ""
+        raise ValueError(
+            f"mix={mix!r}: expected as many weights as style pictures, not negative and not all 0, such as '0.7,0.3', "
+            f"or such weights at some times, '1,0@0; 0,1@2.5s'{reason}"
+        ) from error
+    return times
+
+
+def _mix_by_time(mix: Any) -> dict[int | float, tuple[float, ...]]:
+    if isinstance(mix, str):
+        if "@" not in mix:
+            return _mix_by_time(tuple(float(part) for part in mix.split(",")) if mix.strip() else ())
+        pairs = [part.split("@") for part in mix.split(";")]
+        return {parse_time(time): tuple(float(part) for part in weights.split(",")) for weights, time in pairs}
+    if isinstance(mix, Mapping):
+        return {parse_time(time): tuple(float(weight) for weight in weights) for time, weights in mix.items()}
+    weights = tuple(float(weight) for weight in mix)
+    return {0: weights} if weights else {}
+
+
+def _checked_mix(mix: Any) -> "str | tuple[float, ...]":
+    """`mix` as text where it changes over time, else as a tuple: what can be compared and written in a file."""
+    times = parse_mix(mix)
+    if not isinstance(mix, Mapping) and not (isinstance(mix, str) and "@" in mix):
+        return times.get(0, ())
+    return "; ".join(f"{','.join(map(repr, weights))}@{_written(time)}" for time, weights in times.items())
+
+
+def _written(time: int | float) -> str:
+    """What `parse_time` reads as this time."""
+    return f"{np.format_float_positional(time)}s" if isinstance(time, float) else str(time)
+
+
+# ---------------------------------------------------------------- checking
 
 
 def _checked(setting: "Field[Any]", value: Any) -> Any:
@@ -358,6 +498,7 @@ def _expectation(kinds: tuple[Any, ...], limits: Any) -> str:
         float: "a finite number",
         bool: "True or False",
         str: "text",
+        tuple[float, ...]: "a tuple of numbers",
         tuple[str, ...]: "a tuple of names",
         tuple[int, ...]: "a tuple of whole numbers",
     }

@@ -27,11 +27,26 @@ WARM = 0.2
 """The first step of L-BFGS from a picture that is nearly painted, as a share of that from a bare one."""
 
 
+class Moments(NamedTuple):
+    """What the style of a layer is: first and second moments of its activations, of R regions."""
+
+    mean: tf.Tensor  # (R, N)
+    gram: tf.Tensor  # (R, N, N)
+
+
+class Style(NamedTuple):
+    """The style that a frame is to have, in one region or several."""
+
+    layers: tuple[Moments, ...]  # one per style layer
+    guides: tuple[tf.Tensor, ...] = ()  # (R, h, w) per style layer, how far a position is in a region; none: everywhere
+    shares: tf.Tensor | None = None  # (R,) of the frame that the regions cover; None: all of it
+
+
 class Targets(NamedTuple):
     """What a frame is optimised towards."""
 
     content: tuple[tf.Tensor, ...]  # features of the frame, one per content layer
-    style: tuple[tf.Tensor, ...]  # Gram matrices of the style picture, one per style layer
+    style: Style  # with the root of the covariance in place of the Gram matrix for the loss "wasserstein"
     warped: tf.Tensor  # (K, H, W, 3) earlier results, each warped to this frame
     reliability: tf.Tensor  # (K, H, W) in [0, 1]
 
@@ -59,23 +74,34 @@ class Solver:
     def __init__(self, extractor: FeatureExtractor, options: StyleOptions) -> None:
         self.extractor = extractor
         self.options = options
+        weights = options.style_layer_weights or (1.0,) * len(options.style_layers)
+        self.layer_weights = [weight / sum(weights) for weight in weights]
         self.optimizer = _optimizer(options)
         self.step = tf.function(self._step, autograph=False)
         self._content = tf.function(self._content_features, autograph=False)
+        self._moments = tf.function(self._style_moments, autograph=False)
 
     def content_targets(self, image: npt.ArrayLike) -> tuple[tf.Tensor, ...]:
         """Features of `(1, H, W, 3)` at the content layers."""
         return self._content(tf.convert_to_tensor(image, tf.float32))
 
-    def style_targets(self, image: npt.ArrayLike) -> tuple[tf.Tensor, ...]:
-        """Gram matrices of `(1, H, W, 3)` at the style layers."""
-        features = self.extractor(tf.convert_to_tensor(image, tf.float32))
-        return tuple(losses.gram_matrix(features[name]) for name in self.options.style_layers)
+    def style_targets(self, image: npt.ArrayLike) -> Style:
+        """The style of `(1, H, W, 3)`."""
+        return Style(self._moments(tf.convert_to_tensor(image, tf.float32)))
+
+    def guides(self, regions: npt.ArrayLike) -> tuple[tf.Tensor, ...]:
+        """Regions `(R, H, W)` at the size of every style layer: the share of a position's area that is in them."""
+        masks = tf.convert_to_tensor(regions, tf.float32)[..., tf.newaxis]
+        height, width = masks.shape[1:3]
+        halvings = [2 ** (int(name[5]) - 1) for name in self.options.style_layers]
+        return tuple(
+            tf.image.resize(masks, (height // half, width // half), method="area")[..., 0] for half in halvings
+        )
 
     def targets(
         self,
         content: npt.ArrayLike,
-        style: tuple[tf.Tensor, ...],
+        style: Style,
         warped: npt.ArrayLike | None = None,
         reliability: npt.ArrayLike | None = None,
     ) -> Targets:
@@ -91,10 +117,20 @@ class Solver:
             reliability = tf.zeros((earlier, *image.shape[1:3]))
         return Targets(
             self.content_targets(image),
-            style,
+            self._aim(style),
             tf.convert_to_tensor(warped, tf.float32),
             tf.convert_to_tensor(reliability, tf.float32),
         )
+
+    def _aim(self, style: Style) -> Style:
+        """`style` as the options' loss takes it."""
+        if self.options.style_loss == "gram":
+            return style
+        roots = [
+            tf.stack([losses.covariance_root(mean, gram) for mean, gram in zip(*layer, strict=True)])
+            for layer in style.layers
+        ]
+        return style._replace(layers=tuple(m._replace(gram=root) for m, root in zip(style.layers, roots, strict=True)))
 
     def run(
         self,
@@ -142,6 +178,11 @@ class Solver:
         features = self.extractor(image)
         return tuple(features[name] for name in self.options.content_layers)
 
+    def _style_moments(self, image: tf.Tensor) -> tuple[Moments, ...]:
+        features = self.extractor(image)
+        layers = [features[name] for name in self.options.style_layers]
+        return tuple(Moments(losses.mean_activation(f)[tf.newaxis], losses.gram_matrix(f)[tf.newaxis]) for f in layers)
+
     def _step(self, state: NamedTuple, targets: Targets) -> NamedTuple:
         return self.optimizer.step(state, lambda image: self.value_and_grad(image, targets))
 
@@ -162,8 +203,8 @@ class Solver:
         for name, target in zip(options.content_layers, targets.content, strict=True):
             size = tf.cast(tf.size(target), tf.float32) if options.normalize else 1.0
             content += losses.content_loss(features[name], target) / size
-        for name, target in zip(options.style_layers, targets.style, strict=True):
-            style += losses.style_loss(features[name], target) / len(options.style_layers)
+        for i, weight in enumerate(self.layer_weights):
+            style += weight * self._style_term(features[options.style_layers[i]], targets.style, i)
         return tf.stack(
             [
                 options.content_weight * content,
@@ -172,6 +213,20 @@ class Solver:
                 options.tv_weight * losses.total_variation(image),
             ]
         )
+
+    def _style_term(self, features: tf.Tensor, style: Style, layer: int) -> tf.Tensor:
+        """The style loss of a layer: each region counts by its share of the frame, so that all pixels feel as much."""
+        gram = self.options.style_loss == "gram"
+        mean, matrix = style.layers[layer]
+        guides = tf.unstack(style.guides[layer]) if style.guides else [None]
+        term = tf.zeros([])
+        for region, guide in enumerate(guides):
+            share = 1.0 if style.shares is None else style.shares[region]
+            if gram:
+                term += share * losses.style_loss(features, matrix[region], guide)
+            else:
+                term += share * losses.wasserstein_loss(features, mean[region], matrix[region], guide)
+        return term
 
 
 def _optimizer(options: StyleOptions) -> Optimizer:

@@ -25,6 +25,7 @@ ROWS = (
     {"losses"},
     {"optimizers"},
     {"solver"},
+    {"styles"},
     {"image"},
     {"motion"},
     {"video"},

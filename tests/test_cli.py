@@ -97,6 +97,12 @@ OTHERS = {
     "min_carried": 0.25,
     "min_hole": 0.25,
     "blend": 0.25,
+    "style_layer_weights": (1.0, 0.5, 0.5, 0.25, 0.0),
+    "style_loss": "wasserstein",
+    "mix": "1.0,0.0@0; 0.0,1.0@2.5s",
+    "strength": 0.25,
+    "preserve_color": "match",
+    "scales": 3,
     "flow_quality": "best",
     "optimizer": "adam",
     "pooling": "max",
@@ -139,7 +145,7 @@ def test_what_is_given_overrides_the_preset_and_nothing_else_does() -> None:
 
 def test_names_that_begin_with_a_dash_and_hold_anything() -> None:
     read = parse("video", "-o", "-ö ut=1 %d.mp4", "--steps", "3", "--", "-a b.mp4", "--é%s.jpg")
-    assert (read.source, read.style, read.output, read.steps) == ("-a b.mp4", "--é%s.jpg", "-ö ut=1 %d.mp4", 3)
+    assert (read.source, read.style, read.output, read.steps) == ("-a b.mp4", ["--é%s.jpg"], "-ö ut=1 %d.mp4", 3)
     assert parse("video", "./-a.mp4", "b", "--output=-o.mp4").output == "-o.mp4"
     assert parse("video", "a", "b", "-o", "c.mp4", "--content-weight", "-1e-4").content_weight == -1e-4
 

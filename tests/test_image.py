@@ -99,8 +99,8 @@ def test_unknown_layers_are_refused_before_the_weights_are_loaded():
 def test_normalisation_ignores_a_content_without_contrast(model):
     black = np.zeros((1, 32, 48, 3), np.float32)
     options = StyleOptions(**FEW)
-    solver, _ = prepare(black, STYLE, options, model)
-    alone, _ = prepare(pixels.to_inside(CONTENT), STYLE, options, model)
+    solver = prepare(black, STYLE, options, model).solver
+    alone = prepare(pixels.to_inside(CONTENT), STYLE, options, model).solver
     painting = pixels.to_inside(pixels.resize(STYLE, pixels.equal_area(STYLE.shape[:2], 32 * 48)))
     mean = float(np.mean(solver.extractor(painting)["block1_conv1"]))
     assert mean == pytest.approx(1.0, abs=1e-4)
@@ -108,5 +108,5 @@ def test_normalisation_ignores_a_content_without_contrast(model):
 
 
 def test_the_report_preset_runs_on_the_raw_network(model):
-    solver, _ = prepare(pixels.to_inside(CONTENT), STYLE, StyleOptions(preset="report"), model)
+    solver = prepare(pixels.to_inside(CONTENT), STYLE, StyleOptions(preset="report"), model).solver
     assert solver.extractor.scales == {} and solver.extractor.pooling == "max"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,10 +79,25 @@ def test_total_variation_is_the_mean_squared_difference_of_neighbours(shape):
 
 TARGET = random(1, 3, 4, 3, seed=1)
 RELIABILITY = np.random.default_rng(2).uniform(size=(2, 3, 4))
+GUIDE = np.random.default_rng(4).uniform(size=(1, 3, 4))
+
+
+def distribution(features, weights=None):
+    """What `wasserstein_loss` compares with."""
+    mean = losses.mean_activation(features, weights)
+    return mean, losses.covariance_root(mean, losses.gram_matrix(features, weights))
+
+
 TERMS = {
     "content": lambda x: losses.content_loss(x, TARGET),
     "style": lambda x: losses.style_loss(x, losses.gram_matrix(TARGET)),
     "style of a picture of another size": lambda x: losses.style_loss(x, losses.gram_matrix(random(1, 5, 2, 3))),
+    "style of a region": lambda x: losses.style_loss(x, losses.gram_matrix(TARGET), GUIDE),
+    "distribution": lambda x: losses.wasserstein_loss(x, *distribution(TARGET)),
+    "distribution in a region": lambda x: losses.wasserstein_loss(x, *distribution(TARGET), GUIDE),
+    "distribution of fewer positions than filters": lambda x: losses.wasserstein_loss(
+        x[:, :1, :2], *distribution(TARGET)
+    ),
     "temporal": lambda x: losses.temporal_loss(x, TARGET, RELIABILITY[:1]),
     "temporal, two frames": lambda x: losses.temporal_loss(x, random(2, 3, 4, 3, seed=3), RELIABILITY),
     "total variation": losses.total_variation,
@@ -111,6 +127,70 @@ def test_gradient_is_that_of_central_differences(name):
 def test_loss_and_gradient_are_zero_at_the_target(name):
     assert TERMS[name](tf.constant(TARGET)).numpy() == 0.0
     assert np.array_equal(gradient(TERMS[name], TARGET), np.zeros_like(TARGET))
+
+
+# ---------------------------------------------------------------- distributions
+
+
+def frechet(one, other, ridge=losses.RIDGE):
+    """|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) per filter, by SciPy."""
+    (m, C), (n, D) = ((x.mean(axis=0), np.cov(x.T, bias=True) + ridge * np.eye(x.shape[1])) for x in (one, other))
+    cross = scipy.linalg.sqrtm(C @ D).real
+    return (np.sum((m - n) ** 2) + np.trace(C + D - 2.0 * cross)) / len(m)
+
+
+@given(st.integers(2, 5), st.integers(0, 999))
+def test_wasserstein_loss_is_the_distance_of_normal_distributions(filters, seed):
+    one, other = random(1, 6, 5, filters, seed=seed), 2.0 * random(1, 4, 9, filters, seed=seed + 1) + 0.5
+    loss = losses.wasserstein_loss(one, *distribution(other)).numpy()
+    assert loss == pytest.approx(frechet(*(x.reshape(-1, filters) for x in (one, other))), rel=1e-6)
+
+
+def test_wasserstein_loss_of_spread_along_axes_is_that_of_the_deviations():
+    """Of independent filters: the squared differences of their means and standard deviations."""
+    grid = np.stack(np.meshgrid([-1.0, 1.0], [-1.0, 1.0], indexing="ij"), axis=-1)[np.newaxis]
+    one, other = grid * [1.0, 3.0], grid * [2.0, 0.5] + [4.0, 0.0]
+    expected = (4.0**2 + (1.0 - 2.0) ** 2 + (3.0 - 0.5) ** 2) / 2.0
+    assert losses.wasserstein_loss(one, *distribution(other)).numpy() == pytest.approx(expected, rel=0.02)
+
+
+def test_wasserstein_loss_in_float32_is_that_in_float64():
+    """256 filters, correlated and of means far above their spread, fewer positions than filters."""
+    mixing = np.random.default_rng(0).normal(size=(8, 256))
+    one, other = (5.0 + random(1, 12, 12, 8, seed=seed) @ mixing * 0.1 for seed in (1, 2))
+    wide = losses.wasserstein_loss(one, *distribution(other)).numpy()
+    narrow = losses.wasserstein_loss(*(tf.cast(x, tf.float32) for x in (one, *distribution(other)))).numpy()
+    assert narrow == pytest.approx(wide, rel=1e-3)
+
+
+def test_wasserstein_loss_is_zero_at_the_target():
+    target = random(1, 20, 20, 16)
+    loss = losses.wasserstein_loss(target, *distribution(target)).numpy()
+    assert abs(loss) < 1e-6
+    np.testing.assert_allclose(
+        gradient(lambda x: losses.wasserstein_loss(x, *distribution(target)), target), 0.0, atol=1e-6
+    )
+
+
+# ---------------------------------------------------------------- regions
+
+
+def test_a_guided_gram_matrix_is_that_of_the_cut_out():
+    x = random(1, 4, 6, 3)
+    inside = np.zeros((1, 4, 6))
+    inside[:, :, 2:5] = 1.0
+    np.testing.assert_allclose(losses.gram_matrix(x, inside), losses.gram_matrix(x[:, :, 2:5]), rtol=1e-12)
+    np.testing.assert_allclose(losses.mean_activation(x, inside), losses.mean_activation(x[:, :, 2:5]), rtol=1e-12)
+    np.testing.assert_allclose(losses.gram_matrix(x, 0.3 * np.ones((1, 4, 6))), losses.gram_matrix(x), rtol=1e-12)
+
+
+def test_an_empty_region_has_no_style_and_no_gradient():
+    nowhere = np.zeros((1, 3, 4))
+    assert not losses.gram_matrix(TARGET, nowhere).numpy().any()
+    for name in (losses.style_loss, losses.wasserstein_loss):
+        goal = [losses.gram_matrix(TARGET)] if name is losses.style_loss else distribution(TARGET)
+        slope = gradient(lambda x, name=name, goal=goal: name(x, *goal, nowhere), random(1, 3, 4, 3))
+        assert np.array_equal(slope, np.zeros_like(slope))
 
 
 # ---------------------------------------------------------------- Gram matrices

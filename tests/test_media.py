@@ -19,12 +19,12 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from styletransfer import pictures
+from styletransfer.options import parse_time
 from styletransfer.video import ffmpeg, media
 from styletransfer.video.media import (
     TruncatedVideoWarning,
     check_not_source,
     check_target,
-    parse_time,
     read_image,
     read_video,
     write_image,

@@ -18,7 +18,7 @@ def options_table() -> str:
     rows = ["| option | default | meaning |", "|---|---|---|"]
     for name, setting in StyleOptions.__dataclass_fields__.items():
         default = setting.default
-        shown = ", ".join(map(str, default)) if isinstance(default, tuple) else default
+        shown = ", ".join(map(str, default)) or "none" if isinstance(default, tuple) else default
         choices = setting.metadata.get("choices")
         meaning = setting.metadata["help"] + (f" ({', '.join(choices)})" if choices else "")
         rows.append(f"| `{name}` | `{shown}` | {meaning} |")

@@ -9,8 +9,15 @@ from typing import Any, get_args, get_type_hints
 
 from ..options import StyleOptions, unknown_name_message
 
-TUPLES = (tuple[str, ...], tuple[int, ...])
-METAVARS = {int: "N", float: "X", str: "VALUE", tuple[str, ...]: "NAME,NAME,...", tuple[int, ...]: "N,N,..."}
+TUPLES = (tuple[str, ...], tuple[int, ...], tuple[float, ...])
+METAVARS = {
+    int: "N",
+    float: "X",
+    str: "VALUE",
+    tuple[str, ...]: "NAME,NAME,...",
+    tuple[int, ...]: "N,N,...",
+    tuple[float, ...]: "X,X,...",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -101,16 +108,21 @@ def _value(kinds: tuple[Any, ...], text: str) -> Any:
     """`text` as the first of `kinds` that it fits; what fits none is left for `StyleOptions` to refuse."""
     if types.NoneType in kinds and text.lower() == "none":
         return None
-    if set(kinds) & set(TUPLES):
+    if set(kinds) & set(TUPLES) and str not in kinds:
         parts = [part.strip() for part in text.split(",") if part.strip()]
-        return tuple(int(part) if part.isdecimal() else part for part in parts)
+        return tuple(_number(part, float if tuple[float, ...] in kinds else int) for part in parts)
     for kind in kinds:
-        if kind in (int, float):
-            try:
-                return kind(text)
-            except ValueError:
-                pass
+        if kind in (int, float) and not isinstance(number := _number(text, kind), str):
+            return number
     return text
+
+
+def _number(text: str, kind: Any) -> Any:
+    """`text` as an int or a float, or as it is."""
+    try:
+        return kind(text)
+    except ValueError:
+        return text
 
 
 def _shown(default: Any) -> str:
@@ -119,4 +131,4 @@ def _shown(default: Any) -> str:
         return "yes" if default else "no"
     if default is None:
         return "none"
-    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    return (", ".join(map(str, default)) or "none") if isinstance(default, tuple) else str(default)

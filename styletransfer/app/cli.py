@@ -52,6 +52,7 @@ EXAMPLES = {
   styletransfer image photo.jpg painting.jpg -o painted.png --max-size 1024 --steps 300 --snapshots steps
   styletransfer image photo.jpg painting.jpg -o painted.png --init noise --seed 7 --content-layers block4_conv2
   styletransfer image photo.jpg painting.jpg -o painted.png --preset report --steps 500
+  styletransfer image photo.jpg sky.jpg ground.jpg -o painted.png --regions ground_is_white.png
   styletransfer image -o painted.png -- -photo.jpg painting.jpg    (after --, a dash begins a name)""",
     "video": """examples:
   styletransfer video clip.mp4 painting.jpg -o painted.mp4
@@ -59,6 +60,7 @@ EXAMPLES = {
   styletransfer video clip.mp4 painting.jpg -o painted.webm --start 100 --end 124 --preview
   styletransfer video frames/%04d.png painting.jpg -o painted/ --fps 24
   styletransfer video clip.mp4 painting.jpg -o painted.mp4 --preset report --steps 60
+  styletransfer video clip.mp4 day.jpg night.jpg -o painted.mp4 --mix "1,0@0; 0,1@0:00:05"
   styletransfer video clip.mp4 painting.jpg -o painted.mp4 --history 1,10,20,40
   styletransfer video clip.mp4 painting.jpg -o painted.mp4 --passes 4 --steps 120
 
@@ -103,9 +105,9 @@ def paint_image(arguments: argparse.Namespace) -> None:
     options, target = StyleOptions(**given_settings(arguments)), Path(arguments.output)
     snapshots = _snapshots(arguments, options.steps)
     _check_picture(target)
-    for source in (arguments.content, arguments.style):
+    for source in _read(arguments, arguments.content):
         check_not_source(source, target)
-    content, style = read_image(arguments.content), read_image(arguments.style)
+    content, style = read_image(arguments.content), [read_image(name) for name in arguments.style]
     if snapshots:
         Path(arguments.snapshots).mkdir(parents=True, exist_ok=True)
     height, width = pixels.fit(content.shape[:2], options.max_size)
@@ -121,11 +123,12 @@ def paint_image(arguments: argparse.Namespace) -> None:
             bar.set_postfix_str(f"loss {iterate.total:.4g}", refresh=False)
             bar.update()
 
-        painted, kept = stylize_image(content, style, options=options, snapshots=snapshots, on_step=advance)
+        how = {"regions": arguments.regions, "snapshots": snapshots, "on_step": advance}
+        painted, kept = stylize_image(content, style, options=options, **how)
     write_image(target, painted)
     log.info("wrote %s, %.1f s", target, time.monotonic() - began)
     if snapshots:
-        _write_snapshots(Path(arguments.snapshots), kept, {"content": content, "style": style})
+        _write_snapshots(Path(arguments.snapshots), kept, {"content": content, "style": style[0]})
 
 
 def _snapshots(arguments: argparse.Namespace, steps: int) -> tuple[int, ...]:
@@ -165,9 +168,9 @@ def paint_video(arguments: argparse.Namespace) -> None:
 
     options, target = StyleOptions(**given_settings(arguments)), Path(arguments.output)
     check_target(arguments.output)
-    for source in (arguments.source, arguments.style):
+    for source in _read(arguments, arguments.source):
         check_not_source(source, target)
-    style = read_image(arguments.style)
+    style = [read_image(name) for name in arguments.style]
     video = read_video(
         arguments.source, max_size=options.max_size, start=options.start, end=options.end, fps=options.fps
     )
@@ -187,6 +190,7 @@ def paint_video(arguments: argparse.Namespace) -> None:
             style,
             arguments.output,
             options=options,
+            regions=arguments.regions,
             flow=arguments.flow,
             progress=not arguments.quiet,
             resume=arguments.resume,
@@ -247,9 +251,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("-q", "--quiet", action="store_true", help="no bar, nothing but warnings and errors")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Command)
 
-    image = _command(commands, "image", "CONTENT STYLE -o OUT", paint_image, "Repaint a picture.")
+    image = _command(commands, "image", "CONTENT STYLE [STYLE ...] -o OUT", paint_image, "Repaint a picture.")
     image.add_argument("content", metavar="CONTENT", help="the picture to repaint")
-    image.add_argument("style", metavar="STYLE", help="the picture in whose style")
+    _add_style(image, "a picture that says which style goes where")
     image.add_argument("-o", "--output", metavar="OUT", required=True, help="where the result goes: .png, .jpg, ...")
     image.add_argument("--snapshots", metavar="DIR", help="write the picture at some iterations, and a sheet of them")
     usual = "the iterations of the snapshots (default: 10,50,100,200,300,...)"
@@ -257,9 +261,11 @@ def build_parser() -> argparse.ArgumentParser:
     add_settings(image, without=VIDEO_ONLY)
 
     flow: dict[str, Any] = {"metavar": "{builtin,dis,DIR}", "help": FLOWS}
-    video = _command(commands, "video", "SOURCE STYLE -o OUT", paint_video, "Repaint a clip, steadily, with its sound.")
+    video = _command(
+        commands, "video", "SOURCE STYLE [STYLE ...] -o OUT", paint_video, "Repaint a clip, steadily, with its sound."
+    )
     video.add_argument("source", metavar="SOURCE", help="a video, a folder of pictures, or a pattern such as %%04d.png")
-    video.add_argument("style", metavar="STYLE", help="the picture in whose style")
+    _add_style(video, "a picture or a video that says which style goes where")
     targets = "where the result goes: .mp4, .mov, .mkv, .webm, .gif, or a folder for pictures"
     video.add_argument("-o", "--output", metavar="OUT", required=True, help=targets)
     video.add_argument("--flow", **flow)
@@ -281,6 +287,18 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--size", metavar="WxH", type=shape, default=(144, 256), help="its size (default: 256x144)")
     add_settings(demo)
     return parser
+
+
+def _add_style(command: Command, regions: str) -> None:
+    several = "the picture in whose style; of several each has a weight (--mix) or a region (--regions)"
+    command.add_argument("style", metavar="STYLE", nargs="+", help=several)
+    where = "; one style: where it is white; two: black the first, white the second; three: red, green, blue"
+    command.add_argument("--regions", metavar="MASK", help=regions + where)
+
+
+def _read(arguments: argparse.Namespace, first: str) -> list[str]:
+    """The files that a command reads."""
+    return [first, *arguments.style, *([arguments.regions] if arguments.regions else [])]
 
 
 def _command(commands: Any, name: str, words: str, run: Callable[[argparse.Namespace], None], summary: str) -> Command:

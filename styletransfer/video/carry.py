@@ -62,6 +62,7 @@ class Painted(NamedTuple):
     made_for: Array = UNTOLD  # (H, W, 3), the light of what the paint was made for; untold: of the frame itself
     news: float = 0.0  # share of the frame that has lately become something else than its paint was made for
     loss: float = 0.0  # that the evaluations ended at
+    regions: Array = UNTOLD  # (R, H, W), which style goes where, see `styles.region_shares`; untold: one everywhere
 
 
 class Carried(NamedTuple):
@@ -203,6 +204,16 @@ def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[
     model, painting = opening.source[0], opening.result[0]
     start = borrow(start, frame.source[0], missing, model=model, painting=painting, turn=frame.place)
     return start, float(missing.mean())
+
+
+def repeats(frame: Painted, earlier: Painted, threshold: float) -> bool:
+    """Whether a frame is a held one, see `is_held`, with its styles in the same regions."""
+    if not is_held(frame.source, earlier.source, threshold):
+        return False
+    if not frame.regions.size:
+        return True
+    ours, theirs = (np.float32(255) * np.moveaxis(one.regions, 0, -1)[np.newaxis] for one in (frame, earlier))
+    return is_held(ours, theirs, threshold)
 
 
 def is_held(content: Array, earlier: Array, threshold: float) -> bool:

@@ -8,68 +8,86 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from ..image import PictureLike, load_picture, prepare, start_picture
+from ..image import coarse_to_fine, load_picture, load_regions, prepare, start_picture
 from ..options import StyleOptions
-from ..solver import Iterate, Solver, Targets
-from .carry import Array, FlowPair, Painted, carry, is_held, masks_of
+from ..solver import Iterate
+from ..styles import StyleLike, Styles, read_styles
+from .carry import UNTOLD, Array, FlowPair, Painted, carry, masks_of, repeats
 
 OnStep = Callable[[Iterate], None] | None
 
 
 def paint(
     frames: Iterable[npt.ArrayLike],
-    style: PictureLike,
+    style: StyleLike,
     options: StyleOptions,
     *,
     model: keras.Model | None = None,
     flow: FlowPair,
     on_step: OnStep = None,
+    regions: Iterable[npt.ArrayLike] | None = None,
     earlier: Sequence[Painted] = (),
     first: npt.ArrayLike | None = None,
 ) -> Iterator[Painted]:
-    """The frames one by one, in float32, each as soon as it is done.
+    """The frames one by one, in float32, each as soon as it is done; `regions` holds a mask for every frame.
 
     It goes on after `earlier` when that is given: the frame that opened the scene, and the frames painted last, as
     many as the options' `history` reaches back; `first` is then the first frame of the whole clip, which the network
     was scaled on.
     """
-    solver: Solver | None = None
+    styles: Styles | None = None
+    pictures = read_styles(style)
     memory = deque(earlier, maxlen=max(options.history))
     opening = next((one for one in reversed(earlier) if one.opens), None)
-    begin, shape = (memory[-1].place + 1, memory[-1].source.shape) if memory else (0, None)
-    for place, content in enumerate(load_frames(frames, options.max_size, shape), begin):
-        if solver is None:
-            beginning = content if first is None else load_picture(first, options.max_size, "first frame")
-            solver, grams = prepare(beginning, style, options, model)
-        if memory and is_held(content, memory[-1].source, options.still_threshold):
-            memory.append(memory[-1]._replace(steps=0, place=place, explained=1.0, opens=False))
+    for frame in load_frames(frames, options, len(pictures), regions, memory[-1] if memory else None):
+        if styles is None:
+            styles = prepare(first_picture(frame, first, options), pictures, options, model)
+        if memory and repeats(frame, memory[-1], options.still_threshold):
+            memory.append(memory[-1]._replace(steps=0, place=frame.place, explained=1.0, opens=False))
         else:
-            frame = Painted(content, start_picture(content, options), 0, place)
-            memory.append(paint_one(solver, frame, grams, memory, options.history, opening, options, flow, on_step))
+            memory.append(paint_one(styles, frame, memory, options.history, opening, options, flow, on_step))
         if memory[-1].opens:
             opening = memory[-1]
         yield memory[-1]
 
 
 def load_frames(
-    frames: Iterable[npt.ArrayLike], max_size: int | None, shape: tuple[int, ...] | None = None
-) -> Iterator[Array]:
-    """Frames as `(1, H, W, 3)` float32 in 0..255, which must all have one shape, `shape` if it is given."""
+    frames: Iterable[npt.ArrayLike],
+    options: StyleOptions,
+    styles: int,
+    regions: Iterable[npt.ArrayLike] | None = None,
+    last: Painted | None = None,
+) -> Iterator[Painted]:
+    """Frames as they are before they are painted, with their masks; all of one shape. They come after `last`."""
+    begin, shape = (last.place + 1, last.source.shape) if last else (0, None)
+    masks = None if regions is None else iter(regions)
     for index, frame in enumerate(frames):
-        content = load_picture(frame, max_size, f"frame {index}")
+        content = load_picture(frame, options.max_size, f"frame {index}")
         shape = shape or content.shape
         if content.shape != shape:
             raise ValueError(
                 f"frame {index} is {content.shape[2]}x{content.shape[1]} pixels, expected {shape[2]}x{shape[1]} like "
                 "those before it: resize it first"
             )
-        yield content
+        shares = UNTOLD
+        if masks is not None:
+            mask = next(masks, None)
+            if mask is None:
+                raise ValueError(
+                    f"regions end before frame {index}: expected a mask for every frame, or one picture for all"
+                )
+            shares = load_regions(mask, styles, content, f"the mask of frame {index}")
+        yield Painted(content, start_picture(content, options), 0, begin + index, regions=shares)
+
+
+def first_picture(frame: Painted, first: npt.ArrayLike | None, options: StyleOptions) -> Array:
+    """The frame on which the network is scaled: the clip's first, which `frame` is unless `first` is given."""
+    return frame.source if first is None else load_picture(first, options.max_size, "first frame")
 
 
 def paint_one(
-    solver: Solver,
+    styles: Styles,
     frame: Painted,
-    grams: tuple[Any, ...],
     memory: Sequence[Painted],
     history: Sequence[int],
     opening: Painted | None,
@@ -84,15 +102,24 @@ def paint_one(
     held = options.warm_start or options.temporal_weight > 0.0
     carried = carry(memory, frame, history, flow, opening, masks=masks_of(options)) if held else None
     if carried is None:
-        frame = frame._replace(opens=True)
-        return optimise(solver, frame, solver.targets(frame.source, grams), options.steps, on_step)
+        return open_scene(styles, frame, options, on_step)
     frame = frame._replace(explained=carried.explained, made_for=carried.made_for, news=carried.news)
     if options.warm_start:
         frame = frame._replace(result=carried.start)
-    targets = solver.targets(frame.source, grams, carried.warped, carried.reliability)
+    targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, carried.reliability)
     at_least = round(carried.borrowed * opening.steps) if opening else 0
-    how = {"at_least": at_least, "enough": as_good_as(opening, options), "warm": options.warm_start}
-    return optimise(solver, frame, targets, options.steps, on_step, **how)
+    enough = as_good_as(opening, options)
+    how: dict[str, Any] = {"at_least": at_least, "enough": enough, "warm": options.warm_start}
+    return finished(frame, styles.solver.run(frame.result, targets, **how), on_step)
+
+
+def open_scene(
+    styles: Styles, frame: Painted, options: StyleOptions, on_step: OnStep, steps: int | None = None
+) -> Painted:
+    """A frame that nothing is carried to, from what its result is, coarse to fine."""
+    how: dict[str, Any] = {"place": frame.place, "regions": frame.regions, "steps": steps}
+    frame = frame._replace(opens=True)
+    return finished(frame, coarse_to_fine(styles, frame.source, frame.result, options, **how), on_step)
 
 
 def as_good_as(opening: Painted | None, options: StyleOptions) -> float:
@@ -100,9 +127,9 @@ def as_good_as(opening: Painted | None, options: StyleOptions) -> float:
     return opening.loss * (1.0 + options.slack) if opening and options.slack > 0.0 else 0.0
 
 
-def optimise(solver: Solver, frame: Painted, targets: Targets, steps: int, on_step: OnStep, **how: Any) -> Painted:
-    """A frame with its result optimised, from what it is, in at most `steps` evaluations; `how` as for `Solver.run`."""
-    for iterate in solver.run(frame.result, targets, steps=steps, **how):
+def finished(frame: Painted, run: Iterable[Iterate], on_step: OnStep) -> Painted:
+    """A frame with the result that a run of the optimiser ends at."""
+    for iterate in run:
         if on_step is not None:
             on_step(iterate)
     result = np.clip(iterate.image.numpy(), 0.0, 255.0)

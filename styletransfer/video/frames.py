@@ -9,19 +9,21 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from .. import pixels
-from ..image import PictureLike
+from ..image import shown
 from ..options import StyleOptions, resolve
 from ..solver import Iterate
+from ..styles import StyleLike, in_frames
 from .carry import FlowLike, Painted, both_ways
 from .keyframes import painter_of
 from .passes import paint_passes, stored
+from .regions import RegionsLike, open_regions
 
 
 def stylize_frames(
     frames: Iterable[npt.ArrayLike],
-    style: PictureLike,
+    style: StyleLike,
     *,
+    regions: RegionsLike = None,
     options: StyleOptions | None = None,
     model: keras.Model | None = None,
     flow: FlowLike = None,
@@ -35,7 +37,10 @@ def stylize_frames(
     frames
         `(H, W, 3)` arrays, uint8 or float in [0, 1], all of one size; any iterable, read lazily.
     style
-        A picture file or array.
+        A picture file or array, or a list of several, see the option `mix`.
+    regions
+        Which style goes where: a mask picture for all frames, a mask video, or an iterable of masks, see
+        `styles.region_shares`.
     options, settings
         `StyleOptions`, and fields of it by keyword that override it.
     model
@@ -58,17 +63,21 @@ def stylize_frames(
         At the call for a wrong setting; while iterating for a frame of another shape than the first.
     """
     options = resolve(options, settings)
-    how: dict[str, Any] = {"model": model, "flow": both_ways(flow, options.flow_quality), "on_step": on_step}
+    options = in_frames(options, options.fps)
+    how: dict[str, Any] = {
+        "model": model,
+        "flow": both_ways(flow, options.flow_quality),
+        "on_step": on_step,
+        "regions": open_regions(regions, options),
+    }
     if options.passes > 1:
         painted = _several(frames, style, options, **how)
     else:
         painted = painter_of(options)(frames, style, options, **how)
-    return (pixels.to_outside(frame.result) for frame in painted)
+    return (shown(frame.result, frame.source, options) for frame in painted)
 
 
-def _several(
-    frames: Iterable[npt.ArrayLike], style: PictureLike, options: StyleOptions, **how: Any
-) -> Iterator[Painted]:
+def _several(frames: Iterable[npt.ArrayLike], style: StyleLike, options: StyleOptions, **how: Any) -> Iterator[Painted]:
     with tempfile.TemporaryDirectory(prefix="styletransfer-") as name:
         folder = pathlib.Path(name)
         for _ in paint_passes(frames, style, options, folder, **how):

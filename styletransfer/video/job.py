@@ -27,20 +27,25 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
-from .. import __version__, pixels
-from ..image import PictureLike
+from .. import __version__
+from ..image import shown
 from ..options import StyleOptions, resolve
 from ..pictures import read_image, replacing, write_image
 from ..solver import Iterate
+from ..styles import StyleLike, in_frames
 from .carry import FlowLike, Painted, both_ways
 from .keyframes import painter_of
 from .media import PICTURE_RATE, check_not_source, check_target, read_video, write_video
 from .passes import paint_passes
+from .regions import RegionsLike, open_regions
 
 log = logging.getLogger(__name__)
 
 FINGERPRINT_BYTES = 1 << 20
 OPENING = "opening.npz"
+
+
+Masks = Iterable[npt.ArrayLike] | None
 
 
 class Clip(NamedTuple):
@@ -54,9 +59,10 @@ class Clip(NamedTuple):
 
 def stylize_video(
     source: str | os.PathLike[str] | Sequence[npt.ArrayLike],
-    style: PictureLike,
+    style: StyleLike,
     target: str | os.PathLike[str],
     *,
+    regions: RegionsLike = None,
     options: StyleOptions | None = None,
     model: keras.Model | None = None,
     flow: FlowLike = None,
@@ -74,9 +80,11 @@ def stylize_video(
         A video file, a folder of pictures, a pattern such as `frame%04d.png`, or a sequence of `(H, W, 3)`
         arrays (whose rate is the option `fps`, 25 by default).
     style
-        A picture file or array.
+        A picture file or array, or a list of several, see the option `mix`.
     target
         `.mp4`, `.mov`, `.mkv`, `.webm`, `.gif`, or a folder for PNGs. It appears when the clip is complete.
+    regions
+        As for `stylize_frames`; an iterable must be one that can be gone through again, such as a list.
     options, settings
         `StyleOptions`, and fields of it by keyword that override it.
     model
@@ -109,19 +117,22 @@ def stylize_video(
     check_target(target)
     target = pathlib.Path(target)
     clip = _open_clip(source, target, options)
+    options = in_frames(options, clip.fps)
+    masks = open_regions(regions, options)
     folder = job_folder(target)
-    manifest = _manifest(source, style, options, flow)
+    manifest = _manifest(source, style, options, flow, regions)
     if not (resume and _is_unfinished(folder, manifest)):
         shutil.rmtree(folder, ignore_errors=True)
     visits = clip.length and clip.length * options.passes
     with tqdm(total=visits, unit="frame", disable=not progress, smoothing=0.1) as bar:
         paint_job = _in_passes if options.passes > 1 else _in_order
-        painting = paint_job(clip, style, options, folder, bar, model=model, flow=both, on_step=_told(bar, on_step))
+        how = {"model": model, "flow": both, "on_step": _told(bar, on_step)}
+        painting = paint_job(clip, style, masks, options, folder, bar, **how)
         for painted in painting:
             if not (folder / "manifest.json").exists():  # not earlier: a job that fails at the door leaves no folder
                 _write_manifest(folder, manifest)
             if preview is not None:
-                write_image(preview, pixels.to_outside(painted.result))
+                write_image(preview, shown(painted.result, painted.source, options))
             bar.update()
     write_video(target, _finished(folder), fps=clip.fps, **clip.sound)
     shutil.rmtree(folder)
@@ -158,7 +169,7 @@ def _told(bar: Any, on_step: Callable[[Iterate], None] | None) -> Callable[[Iter
 
 
 def _in_order(
-    clip: Clip, style: PictureLike, options: StyleOptions, folder: pathlib.Path, bar: Any, **how: Any
+    clip: Clip, style: StyleLike, regions: Masks, options: StyleOptions, folder: pathlib.Path, bar: Any, **how: Any
 ) -> Iterator[Painted]:
     """The frames that are still to be painted, each kept before it is yielded."""
     done, earlier = _state(folder)
@@ -167,18 +178,19 @@ def _in_order(
     frames = iter(clip.frames)
     first = next(frames) if done else None
     rest = itertools.islice(frames, done - 1, None) if done else frames
-    for number, painted in enumerate(paint_from(rest, style, options, earlier=earlier, first=first, **how), done + 1):
-        _keep(folder, number, painted, max(options.history))
+    how |= {"regions": regions and itertools.islice(regions, done, None), "earlier": earlier, "first": first}
+    for number, painted in enumerate(paint_from(rest, style, options, **how), done + 1):
+        _keep(folder, number, painted, options)
         yield painted
 
 
 def _in_passes(
-    clip: Clip, style: PictureLike, options: StyleOptions, folder: pathlib.Path, bar: Any, **how: Any
+    clip: Clip, style: StyleLike, regions: Masks, options: StyleOptions, folder: pathlib.Path, bar: Any, **how: Any
 ) -> Iterator[Painted]:
     """Every frame of every pass, kept as a picture when the last pass is through with it."""
-    for visit in paint_passes(clip.frames, style, options, folder / "state", **how):
+    for visit in paint_passes(clip.frames, style, options, folder / "state", regions=regions, **how):
         if visit.passes == options.passes:
-            _write_frame(folder, visit.place + 1, visit.painted)
+            _write_frame(folder, visit.place + 1, visit.painted, options)
         yield visit.painted
 
 
@@ -190,18 +202,18 @@ def _write_manifest(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
         part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
-def _write_frame(folder: pathlib.Path, number: int, painted: Painted) -> None:
+def _write_frame(folder: pathlib.Path, number: int, painted: Painted, options: StyleOptions) -> None:
     (folder / "frames").mkdir(parents=True, exist_ok=True)
-    write_image(_frame_file(folder, number), pixels.to_outside(painted.result))
+    write_image(_frame_file(folder, number), shown(painted.result, painted.source, options))
 
 
-def _keep(folder: pathlib.Path, number: int, painted: Painted, kept: int) -> None:
+def _keep(folder: pathlib.Path, number: int, painted: Painted, options: StyleOptions) -> None:
     """A finished frame, then the state: a job killed between the two paints that frame again, alike.
 
-    Frames between key frames leave no state: they are made again, alike, from the key frame before them. Of the others
-    those are kept that the next frame may look back to: the last `kept` frames, and the latest one before them.
+    Frames between key frames leave no state: they are made again, alike, from the key frame before them. Of others
+    those are kept that the next frame may look back to: the last ones, as the `history` reaches, and one before them.
     """
-    _write_frame(folder, number, painted)
+    _write_frame(folder, number, painted, options)
     if not painted.key:
         return
     (folder / "state").mkdir(exist_ok=True)
@@ -209,7 +221,7 @@ def _keep(folder: pathlib.Path, number: int, painted: Painted, kept: int) -> Non
     for name in names:
         with replacing(folder / "state" / name) as part:
             np.savez(part, **painted._asdict())
-    reach = number + 1 - kept
+    reach = number + 1 - max(options.history)
     for old in [n for n in _state_numbers(folder) if n <= reach][:-1]:
         _state_file(folder, old).unlink()
 
@@ -285,7 +297,9 @@ def _differences(earlier: Any, now: dict[str, Any]) -> str:
     return ", ".join(f"{name}: {old.get(name)!r}, now {new[name]!r}" for name in names)
 
 
-def _manifest(source: Any, style: PictureLike, options: StyleOptions, flow: FlowLike) -> dict[str, Any]:
+def _manifest(
+    source: Any, style: StyleLike, options: StyleOptions, flow: FlowLike, regions: RegionsLike
+) -> dict[str, Any]:
     """What decides how the frames look, as JSON would give it back."""
     settings = options.asdict() | {"init": _fingerprint(options.init)}
     name = getattr(flow, "__qualname__", None) or (_fingerprint(flow) if flow else "builtin")
@@ -294,6 +308,7 @@ def _manifest(source: Any, style: PictureLike, options: StyleOptions, flow: Flow
         "source": _fingerprint(source),
         "style": _fingerprint(style),
         "flow": str(name),
+        "regions": None if regions is None else _fingerprint(regions),
         "options": settings,
     }
     return dict(json.loads(json.dumps(manifest)))
@@ -304,7 +319,10 @@ def _fingerprint(data: Any) -> str:
     digest = hashlib.sha256()
     if not isinstance(data, str | os.PathLike):
         for item in data if isinstance(data, list | tuple) else [data]:
-            digest.update(repr(np.shape(item)).encode() + np.ascontiguousarray(item).tobytes())
+            if isinstance(item, str | os.PathLike):
+                digest.update(_fingerprint(item).encode())
+            else:
+                digest.update(repr(np.shape(item)).encode() + np.ascontiguousarray(item).tobytes())
         return digest.hexdigest()[:16]
     path = pathlib.Path(data)
     if path.is_dir():

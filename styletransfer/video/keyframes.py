@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from ..image import PictureLike, load_picture, prepare, start_picture
+from ..image import prepare
 from ..motion.gaps import Pair, join, settle, to_first, to_last
 from ..motion.scenes import Cuts
 from ..options import StyleOptions
-from ..solver import Solver
+from ..styles import StyleLike, Styles, read_styles
 from .between import Blend, blend, neighbour, origin
-from .carry import SEEN, FlowPair, Painted, is_held, masks_of
-from .chain import OnStep, as_good_as, load_frames, optimise, paint, paint_one
+from .carry import SEEN, FlowPair, Painted, masks_of, repeats
+from .chain import OnStep, as_good_as, finished, first_picture, load_frames, open_scene, paint, paint_one
 
 HOLE = 2.0
 """Sigma in pixels of the soft edge between what is carried to a frame and what is painted on it."""
@@ -52,12 +52,13 @@ class Stretch(NamedTuple):
 
 def paint_keyframes(
     frames: Iterable[npt.ArrayLike],
-    style: PictureLike,
+    style: StyleLike,
     options: StyleOptions,
     *,
     model: keras.Model | None = None,
     flow: FlowPair,
     on_step: OnStep = None,
+    regions: Iterable[npt.ArrayLike] | None = None,
     earlier: Sequence[Painted] = (),
     first: npt.ArrayLike | None = None,
 ) -> Iterator[Painted]:
@@ -65,18 +66,13 @@ def paint_keyframes(
 
     It goes on after the key frames `earlier` when they are given, see `chain.paint`.
     """
-    begin, shape = (earlier[-1].place + 1, earlier[-1].source.shape) if earlier else (0, None)
-    contents = load_frames(frames, options.max_size, shape)
     painter: Painter | None = None
-    waiting = (
-        Painted(content, start_picture(content, options), 0, place, key=False)
-        for place, content in enumerate(contents, begin)
-    )
-    for stretch in plan(waiting, flow, options, earlier[-1] if earlier else None):
+    pictures, last = read_styles(style), earlier[-1] if earlier else None
+    loaded = load_frames(frames, options, len(pictures), regions, last)
+    for stretch in plan((frame._replace(key=False) for frame in loaded), flow, options, last):
         if painter is None:
-            beginning = stretch.key.source if first is None else load_picture(first, options.max_size, "first frame")
-            solver, grams = prepare(beginning, style, options, model)
-            painter = Painter(solver, grams, options, flow, on_step, earlier)
+            styles = prepare(first_picture(stretch.key, first, options), pictures, options, model)
+            painter = Painter(styles, options, flow, on_step, earlier)
         yield from painter.paint(stretch)
 
 
@@ -109,7 +105,7 @@ def plan(
                 yield since.stretch()
             yield Stretch([], frame)
             since = Since(frame, flow, options)
-        elif not since.waiting and is_held(frame.source, since.last.source, options.still_threshold):
+        elif not since.waiting and repeats(frame, since.last, options.still_threshold):
             yield Stretch([], frame, still=True)
             since.last = since.last._replace(place=frame.place)
         else:
@@ -134,7 +130,7 @@ class Since:
 
     def add(self, frame: Painted) -> None:
         """A frame more, and if it shows a change, the flows over it."""
-        if not self.waiting or not is_held(frame.source, self.changed.source, self.still):
+        if not self.waiting or not repeats(frame, self.changed, self.still):
             step = self.flow(frame, self.changed)
             self.flows, self.best = (step, True) if self.flows is None else (join(step, self.flows), False)
             self.steps.append(step)
@@ -171,14 +167,13 @@ class Painter:
 
     def __init__(
         self,
-        solver: Solver,
-        grams: tuple[npt.ArrayLike, ...],
+        styles: Styles,
         options: StyleOptions,
         flow: FlowPair,
         on_step: OnStep,
         earlier: Sequence[Painted],
     ) -> None:
-        self.solver, self.grams, self.options, self.flow, self.on_step = solver, grams, options, flow, on_step
+        self.styles, self.options, self.flow, self.on_step = styles, options, flow, on_step
         self.masks = masks_of(options)
         self.opening = next((one for one in reversed(earlier) if one.opens), None)
         self.keys = self._needed(earlier)
@@ -197,9 +192,7 @@ class Painter:
 
     def _opened(self, frame: Painted) -> Painted:
         """The first frame of a scene."""
-        frame = frame._replace(opens=True, key=True)
-        targets = self.solver.targets(frame.source, self.grams)
-        return optimise(self.solver, frame, targets, self.options.steps, self.on_step)
+        return open_scene(self.styles, frame._replace(key=True), self.options, self.on_step)
 
     def _repeated(self, frame: Painted) -> Painted:
         """A frame that shows what the last key frame shows: it takes its place."""
@@ -210,9 +203,8 @@ class Painter:
         """A key frame, held to those before it, to the last of them by `flows`."""
         last, explained = self.keys[-1].place, frame.explained
         key = paint_one(
-            self.solver,
+            self.styles,
             frame._replace(key=True),
-            self.grams,
             self._earlier(frame.place),
             range(1, len(self.options.history) + 1),
             self.opening,
@@ -271,9 +263,10 @@ class Painter:
         count = len(self.options.history)
         warped = np.concatenate([frame.result] * count)
         reliability = np.stack([blended.certain] + [np.zeros_like(blended.certain)] * (count - 1))
-        targets = self.solver.targets(frame.source, self.grams, warped, reliability)
+        targets = self.styles.targets(frame.source, frame.place, frame.regions, warped, reliability)
         enough = as_good_as(self.opening, self.options) if whole else 0.0
-        painted = optimise(self.solver, frame, targets, steps, self.on_step, enough=enough, warm=True)
+        run = self.styles.solver.run(frame.result, targets, steps=steps, enough=enough, warm=True)
+        painted = finished(frame, run, self.on_step)
         if whole:
             return painted
         share = hole[np.newaxis, ..., np.newaxis]

@@ -18,15 +18,16 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from itertools import chain
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy.typing as npt
 from PIL import Image
 
 from .. import pixels
+from ..options import Time, parse_time
 from ..pictures import (
     PART,
     PICTURES,
@@ -42,9 +43,6 @@ from ..pictures import (
 )
 from . import ffmpeg
 
-Time: TypeAlias = int | float | str
-"""A place in a clip, see `parse_time`."""
-
 PICTURE_RATE = 25.0
 NEARLY_SQUARE = 0.01
 _NUMBERED = re.compile(r"%0?([0-9]*)d")
@@ -55,7 +53,6 @@ __all__ = [
     "Video",
     "check_not_source",
     "check_target",
-    "parse_time",
     "read_image",
     "read_video",
     "write_image",
@@ -104,31 +101,6 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         return self._frames()
-
-
-def parse_time(value: Time) -> int | float:
-    """A place in a clip: an int is a frame number, a float is seconds.
-
-    Strings: `"120"` is frame 120; `"1.5"`, `"1.5s"`, `"1:30"` and `"0:01:30"` are seconds.
-
-    Raises
-    ------
-    ValueError
-        If it is neither, or negative.
-    """
-    if isinstance(value, Integral) and not isinstance(value, bool) and value >= 0:
-        return int(value)
-    if isinstance(value, Real) and not isinstance(value, (bool, Integral)) and 0 <= value < math.inf:
-        return float(value)
-    if isinstance(value, str):
-        if re.fullmatch(r"[0-9]+", value.strip()):
-            return int(value)
-        if clock := re.fullmatch(r"(?:([0-9]+):)?(?:([0-9]+):)?([0-9]+\.?[0-9]*|\.[0-9]+)s?", value.strip()):
-            hours, minutes = clock[1] if clock[2] else None, clock[2] or clock[1]
-            return int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + float(clock[3])
-    raise ValueError(
-        f"{value!r} is not a place in a clip: expected a frame number such as 120, or seconds such as 1.5 or '0:01:30'"
-    )
 
 
 def read_video(

@@ -13,18 +13,19 @@ import itertools
 import pathlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from ..image import PictureLike, prepare, start_picture
+from ..image import prepare
 from ..options import StyleOptions
 from ..pictures import replacing
-from ..solver import Solver, Targets
-from .carry import Array, FlowPair, Painted, carry, is_held, masks_of
-from .chain import OnStep, load_frames, optimise
+from ..solver import Targets
+from ..styles import StyleLike, Styles, read_styles
+from .carry import FlowPair, Painted, carry, masks_of, repeats
+from .chain import OnStep, finished, load_frames, open_scene
 
 
 class Visit(NamedTuple):
@@ -37,36 +38,40 @@ class Visit(NamedTuple):
 
 def paint_passes(
     frames: Iterable[npt.ArrayLike],
-    style: PictureLike,
+    style: StyleLike,
     options: StyleOptions,
     folder: pathlib.Path,
     *,
     model: keras.Model | None = None,
     flow: FlowPair,
     on_step: OnStep = None,
+    regions: Iterable[npt.ArrayLike] | None = None,
 ) -> Iterator[Visit]:
     """Paint a clip in the options' `passes`, yielding every frame of every pass; the results lie in `folder`.
 
     What a stopped run left in `folder` is taken over: its visits are yielded again, without work. The options'
     `steps` are shared out among the passes.
     """
-    contents = load_frames(frames, options.max_size)
-    first = next(contents, None)
+    pictures, steps = read_styles(style), options.steps // options.passes
+    loaded = load_frames(frames, options, len(pictures), regions)
+    first = next(loaded, None)
     if first is None:
         return
-    solver, grams = prepare(first, style, options, model)  # before anything is written: it may refuse
-    count = _spread(itertools.chain([first], contents), options, folder)
+    styles = prepare(first.source, pictures, options, model)  # before anything is written: it may refuse
+    count = _spread(itertools.chain([first], loaded), folder)
     for number in range(1, options.passes + 1):
         memory: deque[Painted] = deque(maxlen=max(options.history))
         for index in range(count) if number % 2 else reversed(range(count)):
             done, painted = _load(folder, index)
-            if memory and is_held(painted.source, memory[-1].source, options.still_threshold):
+            if memory and repeats(painted, memory[-1], options.still_threshold):
                 memory.append(memory[-1]._replace(steps=0, place=index, explained=1.0))
                 painted = painted._replace(result=memory[-1].result, steps=0)
             else:
-                if done < number:
-                    frame, targets = _blend(solver, painted, grams, memory, number, options, flow)
-                    painted = optimise(solver, frame, targets, options.steps // options.passes, on_step)
+                if done < number == 1:
+                    painted = open_scene(styles, painted, options, on_step, steps)._replace(opens=False)
+                elif done < number:
+                    frame, targets = _blend(styles, painted, memory, number, options, flow)
+                    painted = finished(frame, styles.solver.run(frame.result, targets, steps=steps), on_step)
                 memory.append(painted)
             if done < number:
                 _store(folder, index, number, painted)
@@ -82,9 +87,8 @@ def stored(folder: pathlib.Path) -> Iterator[Painted]:
 
 
 def _blend(
-    solver: Solver,
+    styles: Styles,
     own: Painted,
-    grams: tuple[Any, ...],
     memory: Sequence[Painted],
     number: int,
     options: StyleOptions,
@@ -94,27 +98,28 @@ def _blend(
 
     Ruder et al. 2016, eq. 10; the neighbour is the frame before it in the direction of the pass.
     """
-    carried = carry(memory, own, options.history, flow, masks=masks_of(options)) if number > 1 else None
+    carried = carry(memory, own, options.history, flow, masks=masks_of(options))
     if carried is None:
-        return own._replace(explained=1.0), solver.targets(own.source, grams)
+        return own._replace(explained=1.0), styles.targets(own.source, own.place, own.regions)
     seen = np.minimum(carried.reliability.sum(axis=0), 1.0)[np.newaxis, ..., np.newaxis]
     result = own.result + np.float32(options.blend) * seen * (carried.start - own.result)
     blended = own._replace(result=result, explained=carried.explained)
     if number < options.temporal_from:
-        return blended, solver.targets(own.source, grams)
-    return blended, solver.targets(own.source, grams, carried.warped, carried.reliability)
+        return blended, styles.targets(own.source, own.place, own.regions)
+    return blended, styles.targets(own.source, own.place, own.regions, carried.warped, carried.reliability)
 
 
 # ---------------------------------------------------------------- the folder
 
 
-def _spread(contents: Iterable[Array], options: StyleOptions, folder: pathlib.Path) -> int:
+def _spread(frames: Iterable[Painted], folder: pathlib.Path) -> int:
     """Lay the frames out in the folder, as they are before the first pass, and count them."""
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
-    for count, content in enumerate(contents, 1):
-        if not _file(folder, count - 1).exists():
-            _store(folder, count - 1, 0, Painted(content, start_picture(content, options), 0, count - 1))
+    for frame in frames:
+        count += 1
+        if not _file(folder, frame.place).exists():
+            _store(folder, frame.place, 0, frame)
     return count
 
 
