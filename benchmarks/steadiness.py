@@ -52,6 +52,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
     "every 8th frame, refined": {"keyframes": 8, "refine_steps": 3},
     "slack 0": {"slack": 0.0},
     "slack 0.15": {"slack": 0.15},
+    "wasserstein": {"style_loss": "wasserstein"},
     "hard masks": {"mask_softness": 0.0},
     "motion boundaries held": {"mask_boundaries": False},
     "border continued": {"mask_border": False},

@@ -57,8 +57,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "history": (1,),
         "flow_quality": "fast",
     },
-    # Every frame is painted, and until little more is gained.
+    # Every frame is painted, whole distributions are matched, and until little more is gained.
     "fine": {
+        "style_loss": "wasserstein",
         "tolerance": 0.002,
         "slack": 0.0,
         "history": (1, 5, 10, 20),

@@ -93,7 +93,7 @@ def test_seconds_become_frames_at_the_rate_of_the_clip():
     assert parse_mix(options.mix) == {12: (1.0, 0.0), 60: (0.0, 1.0)}
     assert (options.still_threshold, options.slack) == (0.0, 0.0)
     assert in_frames(StyleOptions(mix=(1, 2)), None) == StyleOptions(mix=(1, 2))
-    with pytest.raises(ValueError, match="mix='1.0,0.0@0; 0.0,1.0@2.5s' has seconds"):
+    with pytest.raises(ValueError, match="has seconds, and these frames have no rate"):
         in_frames(StyleOptions(mix="1,0@0; 0,1@2.5s"), None)
 
 
@@ -110,7 +110,7 @@ def test_a_mix_survives_being_written_as_text(times):
 
 @pytest.mark.parametrize("mix", ["1,x", "1,0@", "1,0@0; 1@5", "-1,2", "0,0", (0.0, 0.0), (1, float("nan")), 5, "1@-3"])
 def test_what_is_no_mix_is_refused(mix):
-    with pytest.raises(ValueError, match="mix=.*expected as many weights as style pictures"):
+    with pytest.raises(ValueError, match="expected as many weights as style pictures"):
         StyleOptions(mix=mix)
 
 
