@@ -1,17 +1,42 @@
-"""How steady a painted clip is."""
+"""How good a painted clip is: steady, painted, and still the clip that it was.
 
+Every measure compares a painted clip with its source, frame by frame; `evaluate` takes them all in one reading of both.
+"""
+
+import itertools
+import math
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
+import keras
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
+from scipy.ndimage import gaussian_filter, uniform_filter
 
-from . import pixels
+from . import losses, pixels
+from .features import FeatureExtractor, load_model
 from .motion.flow import estimate_flow
 from .motion.occlusion import reliability
 from .motion.warping import sharp_warp
+from .styles import StyleLike, at_size, luminance, read_styles
 
+Array = npt.NDArray[np.float32]
 Flow = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], npt.ArrayLike]
+
+GAPS = (1, 10)
+"""Distances in frames: 1 shows flicker, 10 shows drift."""
+STROKE = 0.01
+"""Sigma of the window that is taken for the ground under the strokes, in longer sides of the picture."""
+STILL, NEIGHBOURHOOD = 3.0, 9
+SLOW = 0.1
+"""See `stands_still`: grey levels, the side of a window, and pixels of motion."""
+LEAST = 0.01
+"""Share of a frame that must stand still for its flicker to be measured."""
+STYLE_LAYERS = "block1_conv1", "block2_conv1", "block3_conv1"
+CONTENT_LAYER = "block3_conv2"
 
 
 def warping_error(
@@ -53,24 +78,266 @@ def warping_errors(
     """The warping error of every frame from the `gap`-th on; parameters as for `warping_error`."""
     if gap < 1:
         raise ValueError(f"gap={gap}: expected a whole number of at least 1")
-    earlier: deque[tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]] = deque(maxlen=gap)
-    for index, (painted, frame) in enumerate(zip(result, source, strict=True)):
+    earlier: deque[Pair] = deque(maxlen=gap)
+    for pair in _in_step(result, source):
+        if len(earlier) == gap:
+            back, mask = _motion(pair.source, earlier[0].source, flow)
+            yield _error(pair.result, earlier[0].result, back, mask)
+        earlier.append(pair)
+
+
+class Pair(NamedTuple):
+    """A frame of the source, and what was painted on it."""
+
+    source: npt.NDArray[np.uint8]  # (H, W, 3)
+    result: Array  # (H, W, 3) in [0, 1]
+
+
+def _in_step(result: Iterable[npt.ArrayLike], source: Iterable[npt.ArrayLike]) -> Iterator[Pair]:
+    """The frames of both clips, which must be of one size and length."""
+    for index, (painted, frame) in enumerate(itertools.zip_longest(result, source)):
+        if painted is None or frame is None:
+            shorter, longer = ("result", "source") if painted is None else ("source", "result")
+            raise ValueError(
+                f"the {shorter} has {index} frames, and the {longer} has more: expected as many in both, name the part "
+                "that was painted"
+            )
         here, now = pixels.as_uint8(frame, "source"), pixels.to_inside(painted, "result")[0] / np.float32(255)
         if here.shape != now.shape:
             raise ValueError(f"frame {index} of the result is {now.shape}, expected {here.shape} like the source's")
-        if len(earlier) == gap:
-            yield _error(now, here, *earlier[0], flow)
-        earlier.append((here, now))
+        yield Pair(here, now)
 
 
-def _error(
-    now: npt.NDArray[np.float32],
-    here: npt.NDArray[np.uint8],
-    there: npt.NDArray[np.uint8],
-    before: npt.NDArray[np.float32],
-    flow: Flow,
-) -> float:
+def _motion(
+    here: npt.NDArray[np.uint8], there: npt.NDArray[np.uint8], flow: Flow
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """The flow from a frame to an earlier one, and where it is reliable."""
     back, forth = (np.asarray(f, np.float32) for f in (flow(here, there), flow(there, here)))
-    mask = reliability(back, forth, soft=False)
+    return back, reliability(back, forth, soft=False) > 0.0
+
+
+def _error(now: Array, before: Array, back: Array, mask: npt.NDArray[np.bool_]) -> float:
     difference = np.square(sharp_warp(before, back) - now).sum(axis=-1)
     return float((mask * difference).sum() / max(3.0 * mask.sum(), 1.0))
+
+
+def stroke_correlation(now: Array, before: Array, back: Array, mask: npt.NDArray[np.bool_]) -> float:
+    """How far the strokes of a frame are those of an earlier one, moved: 1 all, 0 none.
+
+    The correlation, over what the flow calls reliable, of the two pictures without the ground under their strokes (a
+    Gaussian of sigma `STROKE`). Unlike the warping error it does not fall when a clip is blurred or faint.
+
+    Parameters
+    ----------
+    now, before
+        `(H, W, 3)` in [0, 1].
+    back
+        `(H, W, 2)`, the flow from one to the other.
+    mask
+        `(H, W)`, where it is reliable.
+    """
+    sigma = STROKE * max(now.shape)
+    ours, theirs = (x - gaussian_filter(x, (sigma, sigma, 0.0)) for x in (now, sharp_warp(before, back)))
+    ours, theirs = ours[mask], theirs[mask]
+    norm = math.sqrt(float(np.square(ours).sum()) * float(np.square(theirs).sum()))
+    return float((ours * theirs).sum()) / norm if norm > 0.0 else 1.0
+
+
+def flicker(now: Array, before: Array, still: npt.NDArray[np.bool_]) -> float:
+    """Mean absolute change of the painting where the source stands still, in grey levels of 255.
+
+    NaN where nothing does. Nothing is warped for it, so no interpolation and no error of a flow can hide or make it.
+
+    Parameters
+    ----------
+    now, before
+        Two painted frames, `(H, W, 3)` in [0, 1].
+    still
+        `(H, W)`, see `stands_still`.
+    """
+    if still.mean() < LEAST:
+        return math.nan
+    return float(255.0 * np.abs(now - before).mean(axis=-1)[still].mean())
+
+
+def stands_still(here: npt.NDArray[np.uint8], there: npt.NDArray[np.uint8], back: Array) -> npt.NDArray[np.bool_]:
+    """Where a frame `(H, W, 3)` shows what another shows at the same place, `(H, W)`.
+
+    The change, averaged over 9x9 pixels, is below 3 grey levels: more than compression makes. And the flow `back` from
+    one to the other, `(H, W, 2)`, is below a tenth of a pixel: something blurred may move and hardly change.
+    """
+    change = np.abs(here.astype(np.float32) - there).mean(axis=-1)
+    return (uniform_filter(change, NEIGHBOURHOOD, mode="nearest") < STILL) & (
+        np.hypot(*np.moveaxis(back, -1, 0)) < SLOW
+    )
+
+
+def ssim(one: Array, other: Array) -> float:
+    """Structural similarity of the luminance of two pictures, `(H, W, 3)` in [0, 1]: 1 for the same.
+
+    Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity": Gaussian windows of
+    11x11 pixels and sigma 1.5, K1 = 0.01, K2 = 0.03.
+    """
+    pair = [tf.constant(luminance(x)[np.newaxis, ..., np.newaxis]) for x in (one, other)]
+    return float(tf.image.ssim(*pair, max_val=1.0, filter_size=min(11, *one.shape[:2]))[0])
+
+
+class FeatureJudge:
+    """Style and content of pictures, by a VGG19 whose layers are scaled to mean activation 1.
+
+    The layers are of blocks 1 to 3, whatever a clip was painted with: style by the Gram matrices of block1_conv1,
+    block2_conv1 and block3_conv1, content by block3_conv2, which holds what things look like.
+
+    Parameters
+    ----------
+    style
+        The style picture, or several: what they have in common is their mean.
+    frame
+        `(H, W, 3)` in [0, 1], a frame of the source; the style is brought to its area.
+    model
+        What `load_model` returned.
+    """
+
+    def __init__(self, style: StyleLike, frame: Array, model: keras.Model) -> None:
+        extractor = FeatureExtractor(model, (*STYLE_LAYERS, CONTENT_LAYER))
+        shape = (frame.shape[0], frame.shape[1])
+        pictures = [at_size(one, shape, 1.0, extractor.minimum_size) for one in read_styles(style)]
+        self._extract = tf.function(extractor.normalized([*pictures, pixels.to_inside(frame)]), autograph=False)
+        each = [self._extract(tf.constant(picture)) for picture in pictures]
+        self.grams = [
+            tf.add_n([losses.gram_matrix(features[name]) for features in each]) / len(each) for name in STYLE_LAYERS
+        ]
+
+    def features(self, picture: Array) -> dict[str, tf.Tensor]:
+        """The layers of a picture, `(H, W, 3)` in [0, 1]."""
+        return dict(self._extract(tf.constant(pixels.to_inside(picture))))
+
+    def style_distance(self, features: dict[str, tf.Tensor]) -> float:
+        """Mean style loss of the layers (Gatys et al. 2016, eq. 4 and 5); 0 has the style exactly."""
+        each = [losses.style_loss(features[name], gram) for name, gram in zip(STYLE_LAYERS, self.grams, strict=True)]
+        return float(tf.add_n(each)) / len(each)
+
+    @staticmethod
+    def content_similarity(ours: dict[str, tf.Tensor], theirs: dict[str, tf.Tensor]) -> float:
+        """Mean cosine of the activations of two pictures, position by position: 1 the same things, 0 nothing alike."""
+        one, other = (tf.math.l2_normalize(features[CONTENT_LAYER], axis=-1) for features in (ours, theirs))
+        return float(tf.reduce_mean(tf.reduce_sum(one * other, axis=-1)))
+
+
+# ---------------------------------------------------------------- all of them
+
+
+class Evaluation(NamedTuple):
+    """What `evaluate` found, under the names of `MEASURES`."""
+
+    frames: dict[str, list[float]]  # name -> a value for each frame; NaN where there is none
+    overall: dict[str, float]  # name -> the mean of those that there are
+
+
+MEASURES = {
+    "warping_error": "change along the motion, mean square, of full scale",
+    "stroke_correlation": "strokes that move with the source, 1 is all",
+    "flicker": "change where the source stands still, grey levels",
+    "ssim": "structural similarity to the source, 1 is the same",
+    "content_similarity": "things that are still there, 1 is all",
+    "style_distance": "Gram distance to the style, 0 is none",
+    "score": "all in one, 0 to 1",
+}
+"""Names and meanings; the first two come once for every gap. `source_...` is the same of the source itself."""
+
+
+def evaluate(
+    result: Iterable[npt.ArrayLike],
+    source: Iterable[npt.ArrayLike],
+    *,
+    style: StyleLike | None = None,
+    weights: str | os.PathLike[str] = "imagenet",
+    model: keras.Model | None = None,
+    gaps: Sequence[int] = GAPS,
+    flow: Flow = estimate_flow,
+) -> Evaluation:
+    """Every measure of a painted clip, frame by frame and overall, reading both clips once.
+
+    With a `style` there is a `score` overall, the geometric mean of four numbers from 0 to 1: the stroke correlations
+    at the smallest and the largest gap, the content similarity, and how far the way to the style was gone,
+    1 - sqrt(d / d_0) with d the style distance and d_0 that of the source. A clip that was not painted has score 0, and
+    blurring, which makes any clip steadier, costs more style than it gains.
+
+    Parameters
+    ----------
+    result, source
+        Frames `(H, W, 3)` of one size, uint8 or float in [0, 1]; read lazily, in step. As many frames are in
+        memory as the largest gap has.
+    style
+        The style picture, or several. Without it no network is needed, and what needs one is left out.
+    weights, model
+        As for `stylize_frames`.
+    gaps
+        Distances in frames of those that are compared.
+    flow
+        As for `warping_error`.
+
+    Raises
+    ------
+    ValueError
+        If the two clips differ in length or size, or have fewer than two frames.
+    """
+    if not gaps or min(gaps) < 1:
+        raise ValueError(f"gaps={tuple(gaps)}: expected whole numbers of at least 1")
+    model = (model or load_model(weights)) if style is not None else None
+    judge: FeatureJudge | None = None
+    earlier: deque[Pair] = deque(maxlen=max(gaps))
+    frames: dict[str, list[float]] = {}
+    for pair in _in_step(result, source):
+        if style is not None and model is not None and judge is None:
+            judge = FeatureJudge(style, pair.source / np.float32(255), model)
+        for name, value in _measured(pair, earlier, gaps, flow, judge).items():
+            frames.setdefault(name, []).append(value)
+        earlier.append(pair)
+    if len(next(iter(frames.values()), ())) < 2:
+        raise ValueError("the clips have fewer than two frames, expected more: nothing can be compared")
+    known = {name: [v for v in values if not math.isnan(v)] for name, values in frames.items()}
+    overall = {name: float(np.mean(values)) if values else math.nan for name, values in known.items()}
+    if judge is not None:
+        overall["score"] = _score(overall, gaps)
+    return Evaluation(frames, overall)
+
+
+def _measured(
+    pair: Pair, earlier: Sequence[Pair], gaps: Sequence[int], flow: Flow, judge: FeatureJudge | None
+) -> dict[str, float]:
+    """Every measure of one frame."""
+    own = pair.source / np.float32(255)
+    names = [f"{who}{what}" for what in ("warping_error", "stroke_correlation") for who in ("", "source_")]
+    found = {f"{name}_{gap}": math.nan for gap in gaps for name in names} | {
+        "flicker": math.nan,
+        "source_flicker": math.nan,
+    }
+    for gap in {1, *gaps}:
+        if len(earlier) < gap:
+            continue
+        then = earlier[-gap]
+        back, mask = _motion(pair.source, then.source, flow)
+        both = (pair.result, then.result), (own, then.source / np.float32(255))
+        if gap in gaps:
+            values = [measure(a, b, back, mask) for measure in (_error, stroke_correlation) for a, b in both]
+            found.update(zip((f"{name}_{gap}" for name in names), values, strict=True))
+        if gap == 1:
+            still = stands_still(pair.source, then.source, back)
+            found["flicker"], found["source_flicker"] = (flicker(a, b, still) for a, b in both)
+    found["ssim"] = ssim(pair.result, own)
+    if judge is not None:
+        ours, theirs = judge.features(pair.result), judge.features(own)
+        found["content_similarity"] = judge.content_similarity(ours, theirs)
+        found["style_distance"] = judge.style_distance(ours)
+        found["source_style_distance"] = judge.style_distance(theirs)
+    return found
+
+
+def _score(overall: dict[str, float], gaps: Sequence[int]) -> float:
+    """See `evaluate`; a clip shorter than the largest gap is scored by the gaps that it has."""
+    way = 1.0 - math.sqrt(overall["style_distance"] / max(overall["source_style_distance"], 1e-12))
+    steady = [overall[f"stroke_correlation_{gap}"] for gap in sorted(gaps)]
+    known = [one for one in steady if not math.isnan(one)]
+    parts = [max(part, 0.0) for part in (known[0], known[-1], overall["content_similarity"], way)]
+    return float(np.prod(parts) ** (1.0 / len(parts)))

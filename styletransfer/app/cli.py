@@ -1,10 +1,11 @@
-"""The command line: `styletransfer image`, `video`, `flow` and `demo`.
+"""The command line: `styletransfer image`, `video`, `flow`, `evaluate` and `demo`.
 
 What can be refused is refused before TensorFlow is imported, so that a typing error is answered at once. Exit
 status: 0 done, 1 the job failed, 2 the call was wrong, 130 stopped with Ctrl-C.
 """
 
 import argparse
+import importlib.util
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,8 @@ MOTION_SETTINGS = (
     "end",
     "fps",
 )
+
+EVALUATION_SETTINGS = ("start", "end", "fps", "flow_quality", "weights")
 
 WRONG_CALL = (
     ValueError,
@@ -72,6 +75,12 @@ A job that was stopped is kept in a folder beside OUT, and the same command goes
 
 OUT holds forward_A_B.flo and backward_B_A.flo, which --flow takes again, the flow in colours, the reliability
 masks, and difference.mp4: what lights up in it is what the flow does not explain, and will smear.""",
+    "evaluate": """examples:
+  styletransfer evaluate clip.mp4 painted.mp4
+  styletransfer evaluate clip.mp4 painted.mp4 --style painting.jpg --json painted.json --plot painted.png
+  styletransfer evaluate clip.mp4 painted.mp4 --start 0:01:30 --end 0:01:40
+
+The part that was painted is named as it was for `styletransfer video`. docs/metrics.md defines every measure.""",
     "demo": """examples:
   styletransfer demo
   styletransfer demo -o somewhere --size 416x240 --frames 48
@@ -221,6 +230,38 @@ def show_motion(arguments: argparse.Namespace) -> None:
     log.info("wrote the motion between %d pairs of frames to %s", pairs, target)
 
 
+def evaluate_clip(arguments: argparse.Namespace) -> None:
+    """`styletransfer evaluate`."""
+    from ..pictures import check_folder, read_image
+    from ..video.media import read_video
+
+    options = StyleOptions(**given_settings(arguments))
+    outputs = [Path(name) for name in (arguments.json, arguments.plot) if name]
+    for target in outputs:
+        check_folder(target.absolute().parent, target.name)
+    if arguments.plot and importlib.util.find_spec("matplotlib") is None:
+        raise ModuleNotFoundError("--plot needs matplotlib: `pip install 'video-style-transfer[plot]'`")
+    style = None if arguments.style is None else read_image(arguments.style)
+    source = read_video(arguments.source, start=options.start, end=options.end, fps=options.fps)
+    result = read_video(arguments.result)
+
+    load_tensorflow()
+    from ..metrics import evaluate
+    from ..motion.flow import named_flow
+    from .evaluation import as_text, like, write_json, write_plot
+
+    flow = named_flow(arguments.flow, quality=options.flow_quality)
+    watched = tqdm(result, total=result.length, unit="frame", disable=arguments.quiet)
+    found = evaluate(watched, like(source, result.shape), style=style, weights=options.weights, flow=flow)
+    print(as_text(found))
+    if arguments.json:
+        write_json(arguments.json, found)
+    if arguments.plot:
+        write_plot(arguments.plot, found)
+    for target in outputs:
+        log.info("wrote %s", target)
+
+
 def paint_demo(arguments: argparse.Namespace) -> None:
     """`styletransfer demo`."""
     from .demo import run_demo
@@ -278,8 +319,19 @@ def build_parser() -> argparse.ArgumentParser:
     motion.add_argument("source", metavar="SOURCE", help="a video, a folder of pictures, or a pattern")
     motion.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write to")
     motion.add_argument("--flow", **flow)
-    names = (field.name for field in fields(StyleOptions))
+    names = [field.name for field in fields(StyleOptions)]
     add_settings(motion, without=[name for name in names if name not in MOTION_SETTINGS])
+
+    words = "How steady, how painted, and how like its source a painted clip is."
+    judged = _command(commands, "evaluate", "SOURCE RESULT [--style STYLE]", evaluate_clip, words)
+    judged.add_argument("source", metavar="SOURCE", help="the clip that was painted")
+    judged.add_argument("result", metavar="RESULT", help="the painted clip")
+    judged.add_argument("--style", metavar="STYLE", help="the style picture: how much of it there is, and the score")
+    judged.add_argument("--json", metavar="FILE", help="write every measure of every frame to a file")
+    judged.add_argument("--plot", metavar="FILE", help="draw them over the frames, as .png, .svg or .pdf")
+    judge = "the optical flow that judges: our own (default), or OpenCV's DIS"
+    judged.add_argument("--flow", choices=("builtin", "dis"), default="builtin", help=judge)
+    add_settings(judged, without=[name for name in names if name not in EVALUATION_SETTINGS])
 
     demo = _command(commands, "demo", "[-o DIR]", paint_demo, "Paint a short clip of our own: needs no file.")
     demo.add_argument("-o", "--output", metavar="DIR", default="styletransfer-demo", help="(default: %(default)s)")
