@@ -150,7 +150,11 @@ class Reference:
         """The warping error where a key frame begins or ends, against that elsewhere."""
         errors = np.array(list(metrics.warping_errors(painted, self.frames, flow=self.flows["built-in flow"])))
         at_key = np.array([a or b for a, b in itertools.pairwise(keys)])
-        return f"{errors[at_key].mean() / errors[~at_key].mean():.2f}" if at_key.any() and not at_key.all() else ""
+        return (
+            f"{np.nanmean(errors[at_key]) / np.nanmean(errors[~at_key]):.2f}"
+            if at_key.any() and not at_key.all()
+            else ""
+        )
 
     def style_loss(self, picture: np.ndarray) -> float:
         features = self.solver.extractor(tf.constant(pixels.to_inside(picture)))

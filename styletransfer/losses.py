@@ -73,12 +73,11 @@ def style_loss(features: tf.Tensor, target: tf.Tensor, weights: tf.Tensor | None
 def wasserstein_loss(
     features: tf.Tensor, mean: tf.Tensor, root: tf.Tensor, weights: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """A quarter of the squared Wasserstein-2 distance of two normal distributions of activations, per filter.
+    """The squared Wasserstein-2 distance of two normal distributions of activations, per filter.
 
-    1/(4N) (|m - m'|^2 + tr(C) + tr(C') - 2 tr (R C R)^(1/2)) with R = C'^(1/2) (Dowson and Landau 1982, "The Frechet
+    1/N (|m - m'|^2 + tr(C) + tr(C') - 2 tr (R C R)^(1/2)) with R = C'^(1/2) (Dowson and Landau 1982, "The Frechet
     distance between multivariate normal distributions"). `RIDGE` is added to the diagonal of C, as in R: with
-    fewer positions than filters C is singular, and the distance has no gradient there. The quarter, as in `style_loss`,
-    lets the same weights hold the content about as well.
+    fewer positions than filters C is singular, and the distance has no gradient there.
 
     Parameters
     ----------
@@ -95,7 +94,7 @@ def wasserstein_loss(
     # From centred features: a difference of large second moments would lose the small variances in float32.
     spread = gram_matrix(features - here, weights) + RIDGE * tf.eye(features.shape[-1], dtype=features.dtype)
     traces = tf.linalg.trace(spread) + tf.reduce_sum(tf.square(root)) - 2.0 * _trace_of_root(spread, root)
-    return (tf.reduce_sum(tf.square(here - mean)) + traces) / (4.0 * tf.cast(features.shape[-1], features.dtype))
+    return (tf.reduce_sum(tf.square(here - mean)) + traces) / tf.cast(features.shape[-1], features.dtype)
 
 
 def covariance_root(mean: tf.Tensor, gram: tf.Tensor) -> tf.Tensor:

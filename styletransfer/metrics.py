@@ -30,11 +30,14 @@ GAPS = (1, 10)
 """Distances in frames: 1 shows flicker, 10 shows drift."""
 STROKE = 0.01
 """Sigma of the window that is taken for the ground under the strokes, in longer sides of the picture."""
+DETAIL = 1.5
+"""Sigma in pixels of the window in which `detail` is measured."""
 STILL, NEIGHBOURHOOD = 3.0, 9
 SLOW = 0.1
 """See `stands_still`: grey levels, the side of a window, and pixels of motion."""
 LEAST = 0.01
 """Share of a frame that must stand still for its flicker to be measured."""
+TINY = 1e-12
 STYLE_LAYERS = "block1_conv1", "block2_conv1", "block3_conv1"
 CONTENT_LAYER = "block3_conv2"
 
@@ -69,13 +72,14 @@ def warping_error(
     errors = list(warping_errors(result, source, gap=gap, flow=flow))
     if not errors:
         raise ValueError(f"the clip has at most gap={gap} frames, expected more: no two can be compared")
-    return float(np.mean(errors))
+    known = [error for error in errors if not math.isnan(error)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def warping_errors(
     result: Iterable[npt.ArrayLike], source: Iterable[npt.ArrayLike], *, gap: int = 1, flow: Flow = estimate_flow
 ) -> Iterator[float]:
-    """The warping error of every frame from the `gap`-th on; parameters as for `warping_error`."""
+    """The warping error of every frame from the `gap`-th on, NaN where no flow is reliable; see `warping_error`."""
     if gap < 1:
         raise ValueError(f"gap={gap}: expected a whole number of at least 1")
     earlier: deque[Pair] = deque(maxlen=gap)
@@ -117,15 +121,15 @@ def _motion(
 
 
 def _error(now: Array, before: Array, back: Array, mask: npt.NDArray[np.bool_]) -> float:
-    difference = np.square(sharp_warp(before, back) - now).sum(axis=-1)
-    return float((mask * difference).sum() / max(3.0 * mask.sum(), 1.0))
+    difference = np.square(sharp_warp(before, back) - now).mean(axis=-1)
+    return float(difference[mask].mean()) if mask.any() else math.nan
 
 
 def stroke_correlation(now: Array, before: Array, back: Array, mask: npt.NDArray[np.bool_]) -> float:
-    """How far the strokes of a frame are those of an earlier one, moved: 1 all, 0 none.
+    """How far the strokes of a frame are those of an earlier one, moved: 1 all, 0 none; NaN where there are none.
 
     The correlation, over what the flow calls reliable, of the two pictures without the ground under their strokes (a
-    Gaussian of sigma `STROKE`). Unlike the warping error it does not fall when a clip is blurred or faint.
+    Gaussian of sigma `STROKE`). Unlike the warping error it does not fall when a clip is painted faintly.
 
     Parameters
     ----------
@@ -140,7 +144,13 @@ def stroke_correlation(now: Array, before: Array, back: Array, mask: npt.NDArray
     ours, theirs = (x - gaussian_filter(x, (sigma, sigma, 0.0)) for x in (now, sharp_warp(before, back)))
     ours, theirs = ours[mask], theirs[mask]
     norm = math.sqrt(float(np.square(ours).sum()) * float(np.square(theirs).sum()))
-    return float((ours * theirs).sum()) / norm if norm > 0.0 else 1.0
+    return float((ours * theirs).sum()) / norm if norm > 0.0 else math.nan
+
+
+def detail(picture: Array) -> float:
+    """Mean local variance of a picture `(H, W, 3)`, per value, in Gaussian windows of sigma 1.5 (those of `ssim`)."""
+    mean, square = (gaussian_filter(x, (DETAIL, DETAIL, 0.0)) for x in (picture, np.square(picture)))
+    return float(np.maximum(square - np.square(mean), 0.0).mean())
 
 
 def flicker(now: Array, before: Array, still: npt.NDArray[np.bool_]) -> float:
@@ -237,6 +247,7 @@ class Evaluation(NamedTuple):
 MEASURES = {
     "warping_error": "change along the motion, mean square, of full scale",
     "stroke_correlation": "strokes that move with the source, 1 is all",
+    "detail": "local variance, of full scale squared",
     "flicker": "change where the source stands still, grey levels",
     "ssim": "structural similarity to the source, 1 is the same",
     "content_similarity": "things that are still there, 1 is all",
@@ -258,10 +269,11 @@ def evaluate(
 ) -> Evaluation:
     """Every measure of a painted clip, frame by frame and overall, reading both clips once.
 
-    With a `style` there is a `score` overall, the geometric mean of four numbers from 0 to 1: the stroke correlations
-    at the smallest and the largest gap, the content similarity, and how far the way to the style was gone,
-    1 - sqrt(d / d_0) with d the style distance and d_0 that of the source. A clip that was not painted has score 0, and
-    blurring, which makes any clip steadier, costs more style than it gains.
+    With a `style` there is a `score` overall, the geometric mean of three numbers from 0 to 1. Steadiness is the mean
+    over the gaps of 1 - E / (2 V), with E the warping error and V the `detail`: paint of variance V that goes anywhere
+    has an error of 2 V. Then there are the content similarity, and how far the way to the style was gone,
+    1 - sqrt(d / d_0), with d the style distance and d_0 that of the source. A clip that was not painted has score 0,
+    and blurring lowers V with E.
 
     Parameters
     ----------
@@ -325,6 +337,7 @@ def _measured(
         if gap == 1:
             still = stands_still(pair.source, then.source, back)
             found["flicker"], found["source_flicker"] = (flicker(a, b, still) for a, b in both)
+    found["detail"], found["source_detail"] = detail(pair.result), detail(own)
     found["ssim"] = ssim(pair.result, own)
     if judge is not None:
         ours, theirs = judge.features(pair.result), judge.features(own)
@@ -336,8 +349,9 @@ def _measured(
 
 def _score(overall: dict[str, float], gaps: Sequence[int]) -> float:
     """See `evaluate`; a clip shorter than the largest gap is scored by the gaps that it has."""
-    way = 1.0 - math.sqrt(overall["style_distance"] / max(overall["source_style_distance"], 1e-12))
-    steady = [overall[f"stroke_correlation_{gap}"] for gap in sorted(gaps)]
-    known = [one for one in steady if not math.isnan(one)]
-    parts = [max(part, 0.0) for part in (known[0], known[-1], overall["content_similarity"], way)]
+    errors = [overall[f"warping_error_{gap}"] for gap in gaps]
+    loose = 2.0 * overall["detail"]
+    steady = [max(0.0, 1.0 - error / loose) if loose > 0.0 else 0.0 for error in errors if not math.isnan(error)]
+    way = 1.0 - math.sqrt(overall["style_distance"] / max(overall["source_style_distance"], TINY))
+    parts = [float(np.mean(steady)) if steady else 0.0, max(way, 0.0), max(overall["content_similarity"], 0.0)]
     return float(np.prod(parts) ** (1.0 / len(parts)))

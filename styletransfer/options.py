@@ -60,6 +60,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Every frame is painted, whole distributions are matched, and until little more is gained.
     "fine": {
         "style_loss": "wasserstein",
+        "content_weight": 0.1,
         "tolerance": 0.002,
         "slack": 0.0,
         "history": (1, 5, 10, 20),

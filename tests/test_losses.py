@@ -133,10 +133,10 @@ def test_loss_and_gradient_are_zero_at_the_target(name):
 
 
 def frechet(one, other, ridge=losses.RIDGE):
-    """1/(4N) (|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2))), by SciPy."""
+    """1/N (|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2))), by SciPy."""
     (m, C), (n, D) = ((x.mean(axis=0), np.cov(x.T, bias=True) + ridge * np.eye(x.shape[1])) for x in (one, other))
     cross = scipy.linalg.sqrtm(C @ D).real
-    return (np.sum((m - n) ** 2) + np.trace(C + D - 2.0 * cross)) / (4.0 * len(m))
+    return (np.sum((m - n) ** 2) + np.trace(C + D - 2.0 * cross)) / len(m)
 
 
 @given(st.integers(2, 5), st.integers(0, 999))
@@ -147,10 +147,10 @@ def test_wasserstein_loss_is_the_distance_of_normal_distributions(filters, seed)
 
 
 def test_wasserstein_loss_of_spread_along_axes_is_that_of_the_deviations():
-    """Of independent filters: the squared differences of their means and standard deviations, over 4N."""
+    """Of independent filters: the squared differences of their means and standard deviations, over N."""
     grid = np.stack(np.meshgrid([-1.0, 1.0], [-1.0, 1.0], indexing="ij"), axis=-1)[np.newaxis]
     one, other = grid * [1.0, 3.0], grid * [2.0, 0.5] + [4.0, 0.0]
-    expected = (4.0**2 + (1.0 - 2.0) ** 2 + (3.0 - 0.5) ** 2) / 8.0
+    expected = (4.0**2 + (1.0 - 2.0) ** 2 + (3.0 - 0.5) ** 2) / 2.0
     assert losses.wasserstein_loss(one, *distribution(other)).numpy() == pytest.approx(expected, rel=0.02)
 
 

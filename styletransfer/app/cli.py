@@ -32,6 +32,7 @@ MOTION_SETTINGS = (
     "fps",
 )
 
+PLOTS = (".png", ".svg", ".pdf")
 EVALUATION_SETTINGS = ("start", "end", "fps", "flow_quality", "weights")
 
 WRONG_CALL = (
@@ -233,17 +234,24 @@ def show_motion(arguments: argparse.Namespace) -> None:
 def evaluate_clip(arguments: argparse.Namespace) -> None:
     """`styletransfer evaluate`."""
     from ..pictures import check_folder, read_image
-    from ..video.media import read_video
+    from ..video.media import check_not_source, read_video
 
     options = StyleOptions(**given_settings(arguments))
     outputs = [Path(name) for name in (arguments.json, arguments.plot) if name]
     for target in outputs:
         check_folder(target.absolute().parent, target.name)
+        for name in filter(None, (arguments.source, arguments.result, arguments.style)):
+            check_not_source(name, target)
+    if len(set(outputs)) < len(outputs):
+        raise ValueError(f"--json and --plot are both {outputs[0]}: name two files")
+    if arguments.plot and Path(arguments.plot).suffix.lower() not in PLOTS:
+        raise ValueError(f"--plot {arguments.plot}: expected a name that ends in one of {', '.join(PLOTS)}")
     if arguments.plot and importlib.util.find_spec("matplotlib") is None:
         raise ModuleNotFoundError("--plot needs matplotlib: `pip install 'video-style-transfer[plot]'`")
     style = None if arguments.style is None else read_image(arguments.style)
-    source = read_video(arguments.source, start=options.start, end=options.end, fps=options.fps)
     result = read_video(arguments.result)
+    part: dict[str, Any] = {"start": options.start, "end": options.end, "fps": options.fps}
+    source = read_video(arguments.source, max_size=max(*result.shape, 16), **part)
 
     load_tensorflow()
     from ..metrics import evaluate

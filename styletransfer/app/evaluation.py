@@ -96,14 +96,19 @@ def write_plot(path: PathLike, evaluation: Evaluation) -> None:
             panel.plot(frames[f"source_{name}"], color="0.6", linewidth=1.2, label="source")
         panel.plot(frames[name], color="tab:blue", linewidth=1.5, label="result")
         panel.set_title(_meaning(name), fontsize=9)
+        panel.set_ylabel(name.rstrip("_0123456789").replace("_", " "), fontsize=8)
         if "error" in name or "style" in name:
             panel.set_yscale("log")
+        elif "correlation" in name or name in ("ssim", "content_similarity"):
+            panel.set_ylim(0.0, 1.02)
         panel.grid(alpha=0.3)
     for panel in panels.flat[len(names) :]:
         panel.set_visible(False)
     for panel in panels[-1]:
         panel.set_xlabel("frame")
     panels[0][0].legend(fontsize=8)
+    if "score" in evaluation.overall:
+        figure.suptitle(f"score {evaluation.overall['score']:.3f}")
     path = pathlib.Path(path)
     with replacing(path) as part:
         figure.savefig(part, format=path.suffix[1:] or "png", dpi=110)
