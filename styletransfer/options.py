@@ -8,7 +8,6 @@ import difflib
 import math
 import numbers
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from types import NoneType
@@ -17,8 +16,7 @@ from typing import Any, get_args, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
-Time = int | float | str
-"""A place in a clip, see `parse_time`."""
+from .times import Time, checked_mix
 
 VIDEO_ONLY = (
     "temporal_weight",
@@ -309,7 +307,7 @@ class StyleOptions:
         if not isinstance(preset, str) or preset not in PRESETS:
             raise ValueError(f"preset={preset!r}: expected {_one_of(tuple(PRESETS))}")
         values = {name: f.default for name, f in known.items()} | PRESETS[preset] | settings
-        values["mix"] = _checked_mix(values["mix"])
+        values["mix"] = checked_mix(values["mix"])
         for name, value in values.items():
             object.__setattr__(self, name, _checked(known[name], value))
         if self.precision == "float16" and not self.normalize:
@@ -333,10 +331,16 @@ class StyleOptions:
             raise ValueError("style_layers and content_layers are both empty: name at least one layer")
 
     def replace(self, **settings: Any) -> "StyleOptions":
-        """A copy with `settings` changed; a preset among them is applied before the others."""
-        name = settings.get("preset")
-        preset = PRESETS.get(name, {}) if isinstance(name, str) else {}
-        return StyleOptions(**(self.asdict() | preset | settings))
+        """A copy with `settings` changed.
+
+        A preset among them is applied before the others, and what the one before it had set goes back to the defaults.
+        """
+        name, kept = settings.get("preset"), self.asdict()
+        if not isinstance(name, str):
+            return StyleOptions(**(kept | settings))
+        own = {key for key, value in PRESETS[self.preset].items() if key != "init" and kept[key] == value}
+        kept = {key: value for key, value in kept.items() if key not in own}
+        return StyleOptions(**(kept | PRESETS.get(name, {}) | settings))
 
     def asdict(self) -> dict[str, Any]:
         """The fields by name."""
@@ -358,88 +362,6 @@ def unknown_name_message(name: str, known: Any) -> str:
     return f"unknown option {name!r}: " + (
         f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(known))}"
     )
-
-
-# ---------------------------------------------------------------- times and weights over time
-
-
-def parse_time(value: Time) -> int | float:
-    """A place in a clip: an int is a frame number, a float is seconds.
-
-    Strings: `"120"` is frame 120; `"1.5"`, `"1.5s"`, `"1:30"` and `"0:01:30"` are seconds.
-
-    Raises
-    ------
-    ValueError
-        If it is neither, or negative.
-    """
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 0:
-        return int(value)
-    if isinstance(value, numbers.Real) and not isinstance(value, (bool, numbers.Integral)) and 0 <= value < math.inf:
-        return float(value)
-    if isinstance(value, str):
-        if re.fullmatch(r"[0-9]+", value.strip()):
-            return int(value)
-        if clock := re.fullmatch(r"(?:([0-9]+):)?(?:([0-9]+):)?([0-9]+\.?[0-9]*|\.[0-9]+)s?", value.strip()):
-            hours, minutes = clock[1] if clock[2] else None, clock[2] or clock[1]
-            return int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + float(clock[3])
-    raise ValueError(
-        f"{value!r} is not a place in a clip: expected a frame number such as 120, or seconds such as 1.5 or '0:01:30'"
-    )
-
-
-def parse_mix(mix: Any) -> dict[int | float, tuple[float, ...]]:
-    """`StyleOptions.mix` as weights by time: ints are frames, floats seconds; empty for none.
-
-    Raises
-    ------
-    ValueError
-        If it is nothing of the kind, weights are negative or all 0, or their number varies.
-    """
-    try:
-        times = _mix_by_time(mix)
-        for weights in times.values():
-            if (
-                len(weights) != len(next(iter(times.values())))
-                or min(weights) < 0.0
-                or not 0.0 < sum(weights) < math.inf
-            ):
-                raise ValueError("the numbers")
-    except (TypeError, ValueError) as error:
-        reason = f": {error}" if "place in a clip" in str(error) else ""
-        raise ValueError(
-            f"mix={mix!r}: expected as many weights as style pictures, not negative and not all 0, such as '0.7,0.3', "
-            f"or such weights at some times, '1,0@0; 0,1@2.5s'{reason}"
-        ) from error
-    return times
-
-
-def _mix_by_time(mix: Any) -> dict[int | float, tuple[float, ...]]:
-    if isinstance(mix, str):
-        if "@" not in mix:
-            return _mix_by_time(tuple(float(part) for part in mix.split(",")) if mix.strip() else ())
-        pairs = [part.split("@") for part in mix.split(";")]
-        return {parse_time(time): tuple(float(part) for part in weights.split(",")) for weights, time in pairs}
-    if isinstance(mix, Mapping):
-        return {parse_time(time): tuple(float(weight) for weight in weights) for time, weights in mix.items()}
-    weights = tuple(float(weight) for weight in mix)
-    return {0: weights} if weights else {}
-
-
-def _checked_mix(mix: Any) -> "str | tuple[float, ...]":
-    """`mix` as text where it changes over time, else as a tuple: what can be compared and written in a file."""
-    times = parse_mix(mix)
-    if not isinstance(mix, Mapping) and not (isinstance(mix, str) and "@" in mix):
-        return times.get(0, ())
-    return "; ".join(f"{','.join(map(repr, weights))}@{_written(time)}" for time, weights in times.items())
-
-
-def _written(time: int | float) -> str:
-    """What `parse_time` reads as this time."""
-    return f"{np.format_float_positional(time)}s" if isinstance(time, float) else str(time)
-
-
-# ---------------------------------------------------------------- checking
 
 
 def _checked(setting: "Field[Any]", value: Any) -> Any:

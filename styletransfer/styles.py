@@ -14,9 +14,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from . import pixels
-from .options import StyleOptions, parse_mix
+from .options import StyleOptions
 from .pictures import read_image
 from .solver import Moments, Solver, Style, Targets
+from .times import parse_mix
 
 PictureLike = str | os.PathLike[str] | npt.ArrayLike
 """A picture file, or an `(H, W, 3)` array, uint8 or float in [0, 1]."""

@@ -18,6 +18,7 @@ PACKAGE = pathlib.Path(styletransfer.__file__).parent
 # A module imports from its own row or from rows above it.
 ROWS = (
     {"__init__"},
+    {"times"},
     {"options"},
     {"pixels"},
     {"pictures"},

@@ -19,7 +19,7 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image
 
 from styletransfer import pictures
-from styletransfer.options import parse_time
+from styletransfer.times import parse_time
 from styletransfer.video import ffmpeg, media
 from styletransfer.video.media import (
     TruncatedVideoWarning,

@@ -278,6 +278,17 @@ def test_replace_applies_a_preset_before_the_other_settings():
     assert StyleOptions().replace(preset="report", steps=3) == StyleOptions(preset="report", steps=3)
 
 
+@pytest.mark.parametrize("before", PRESETS)
+@pytest.mark.parametrize("after", PRESETS)
+def test_a_preset_leaves_nothing_of_the_one_before_it(before, after):
+    assert StyleOptions(preset=before).replace(preset=after) == StyleOptions(preset=after)
+
+
+def test_what_was_set_by_hand_outlives_a_change_of_preset():
+    own = StyleOptions(preset="fast", max_size=300, content_weight=0.3)
+    assert own.replace(preset="default") == StyleOptions(max_size=300, content_weight=0.3)
+
+
 def test_replace_checks_like_the_constructor():
     with pytest.raises(TypeError, match="did you mean 'steps'"):
         StyleOptions().replace(step=1)

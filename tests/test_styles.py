@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from styletransfer import StyleOptions, stylize_frames, stylize_image, stylize_video, write_image, write_video
 from styletransfer.image import prepare, shown
-from styletransfer.options import parse_mix
 from styletransfer.styles import at_size, in_frames, luminance, read_styles, recolored, region_shares, with_colors_of
+from styletransfer.times import parse_mix
 from styletransfer.video.frames import painter_of
 from styletransfer.video.regions import open_regions
 
@@ -283,6 +283,8 @@ def test_a_job_with_regions_and_a_mix_goes_on_alike(model, tmp_path, settings):
         stylize_video(frames, STYLES[:2], tmp_path / "part", on_step=stop, **how)
     with pytest.raises(ValueError, match="regions"):
         stylize_video(frames, STYLES[:2], tmp_path / "part", **how | {"regions": masks[::-1]})
+    with pytest.raises(TypeError, match="pass a list of masks"):
+        stylize_video(frames, STYLES[:2], tmp_path / "part", **how | {"regions": iter(masks)})
     part = stylize_video(frames, STYLES[:2], tmp_path / "part", **how)
     for file in sorted(whole.iterdir()):
         assert file.read_bytes() == (part / file.name).read_bytes()

@@ -118,6 +118,8 @@ def stylize_video(
     target = pathlib.Path(target)
     clip = _open_clip(source, target, options)
     options = in_frames(options, clip.fps)
+    if isinstance(regions, Iterator):
+        raise TypeError("regions can be gone through once, and a stopped job needs them again: pass a list of masks")
     masks = open_regions(regions, options)
     folder = job_folder(target)
     manifest = _manifest(source, style, options, flow, regions)

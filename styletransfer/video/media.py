@@ -27,7 +27,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from .. import pixels
-from ..options import Time, parse_time
 from ..pictures import (
     PART,
     PICTURES,
@@ -41,6 +40,7 @@ from ..pictures import (
     upright_shape,
     write_image,
 )
+from ..times import Time, parse_time
 from . import ffmpeg
 
 PICTURE_RATE = 25.0
