@@ -78,7 +78,7 @@ OUT holds forward_A_B.flo and backward_B_A.flo, which --flow takes again, the fl
 masks, and difference.mp4: what lights up in it is what the flow does not explain, and will smear.""",
     "evaluate": """examples:
   styletransfer evaluate clip.mp4 painted.mp4
-  styletransfer evaluate clip.mp4 painted.mp4 --style painting.jpg --json painted.json --plot painted.png
+  styletransfer evaluate clip.mp4 painted.mp4 --style painting.jpg --json measures.json --plot measures.png
   styletransfer evaluate clip.mp4 painted.mp4 --start 0:01:30 --end 0:01:40
 
 The part that was painted is named as it was for `styletransfer video`. docs/metrics.md defines every measure.""",
