@@ -7,12 +7,10 @@ share of that of the first, and the mean colour's distance from it in grey level
 """
 
 import numpy as np
-import tensorflow as tf
 from arguments import clip_parser
+from steadiness import Reference
 
-from styletransfer import StyleOptions, load_model, pixels, read_image, read_video, stylize_frames
-from styletransfer.image import prepare
-from styletransfer.losses import style_loss
+from styletransfer import StyleOptions, load_model, read_image, read_video, stylize_frames
 
 EVERY = 20
 
@@ -24,12 +22,7 @@ def main() -> None:
     video = read_video(arguments.source, max_size=arguments.max_size, start=arguments.start, end=arguments.end)
     frames, style, model = list(video), read_image(arguments.style), load_model(arguments.weights)
     options = StyleOptions(preset=arguments.preset, max_size=arguments.max_size, weights=arguments.weights)
-    styles = prepare(pixels.to_inside(frames[0]), style, options.replace(style_loss="gram"), model)
-    grams = [layer.gram[0] for layer in styles.targets(pixels.to_inside(frames[0])).style.layers]
-
-    def loss(picture: np.ndarray) -> float:
-        features = styles.solver.extractor(tf.constant(pixels.to_inside(picture)))
-        return float(np.mean([style_loss(features[n], g) for n, g in zip(options.style_layers, grams, strict=True)]))
+    reference = Reference(frames, style, options.replace(style_loss="gram"), model)
 
     def apart(one: np.ndarray, other: np.ndarray) -> float:
         return float(np.linalg.norm(one.mean(axis=(0, 1)) - other.mean(axis=(0, 1))))
@@ -40,10 +33,10 @@ def main() -> None:
     print("|---:|---:|---:|---:|---:|")
     for place, painted in enumerate(painting):
         if place == 0:
-            first, beginning = loss(painted), painted
+            first, beginning = reference.style_loss(painted), painted
         if place % EVERY == 0 or place == len(frames) - 1:
             colours = f"{apart(painted, beginning):.1f} | {apart(frames[place], frames[0]):.1f}"
-            print(f"| {place} | {loss(painted) / first:.2f} | {colours} | {len(taken)} |", flush=True)
+            print(f"| {place} | {reference.style_loss(painted) / first:.2f} | {colours} | {len(taken)} |", flush=True)
         taken.clear()
 
 

@@ -14,12 +14,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from arguments import clip_parser
-from steadiness import METHODS, run, run_lite
+from steadiness import paint
 
-from styletransfer import StyleOptions, load_model, pixels, read_image, read_video, write_image
+from styletransfer import load_model, pixels, read_image, read_video, write_image
 from styletransfer.metrics import evaluate
 from styletransfer.motion.flow import named_flow
-from styletransfer.video.carry import both_ways
 
 COLUMNS = (
     "warping_error_1",
@@ -49,14 +48,7 @@ def main() -> None:
     print(f"| method | {' | '.join(COLUMNS).replace('_', ' ')} | s per frame |\n|---|{'---:|' * (len(COLUMNS) + 1)}")
     rows = {"source": frames}
     for name in arguments.methods.split(";"):
-        folder = arguments.out / name.replace(" ", "_").replace(",", "")
-        if not (folder / "run.json").exists():
-            own = METHODS[name]
-            if own is None:
-                run_lite(folder, frames, style)
-            else:
-                options = StyleOptions(**settings | own)
-                run(folder, frames, style, options, model, both_ways(None, options.flow_quality))
+        folder = paint(name, arguments.out, frames, style, settings, model)
         rows[name] = [read_image(path) for path in sorted(folder.glob("*.png"))]
         seconds = json.loads((folder / "run.json").read_text())["seconds"] / len(frames)
         print(row(name, rows[name], frames, style, model, f"{seconds:.2f}"), flush=True)

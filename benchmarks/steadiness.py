@@ -109,14 +109,7 @@ def main() -> None:
     print(f"| method | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
     print(f"| the source itself | {' | '.join(reference.warping_errors(frames))} | | | | |")
     for name in arguments.methods.split(";"):
-        folder = arguments.out / name.replace(" ", "_").replace(",", "")
-        if not (folder / "run.json").exists():
-            own = METHODS[name]
-            if own is None:
-                run_lite(folder, frames, style)
-            else:
-                options = StyleOptions(**settings | {key: own[key] for key in own if key != "flow"})
-                run(folder, frames, style, options, model, both_ways(own.get("flow"), options.flow_quality))
+        folder = paint(name, arguments.out, frames, style, settings, model)
         print(row(name, folder, reference), flush=True)
 
 
@@ -174,6 +167,21 @@ def remembered(flow: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable
         return known[key]
 
     return recall
+
+
+def paint(
+    name: str, out: pathlib.Path, frames: list[np.ndarray], style: np.ndarray, settings: dict[str, Any], model: object
+) -> pathlib.Path:
+    """The folder of what a method painted, now or in an earlier run."""
+    folder, own = out / name.replace(" ", "_").replace(",", ""), METHODS[name]
+    if (folder / "run.json").exists():
+        return folder
+    if own is None:
+        run_lite(folder, frames, style)
+    else:
+        options = StyleOptions(**settings | {key: own[key] for key in own if key != "flow"})
+        run(folder, frames, style, options, model, both_ways(own.get("flow"), options.flow_quality))
+    return folder
 
 
 def run(

@@ -44,6 +44,11 @@ def check_layers(names: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
+def stride(layer: str) -> int:
+    """Pixels of the picture from one position of a layer to the next."""
+    return 2 ** sum(name.endswith("pool") for name in LAYERS[: LAYERS.index(layer) + 1])
+
+
 # ---------------------------------------------------------------- weights
 
 
@@ -233,8 +238,7 @@ class FeatureExtractor:
     @property
     def minimum_size(self) -> int:
         """The smallest side of a picture, in pixels, that leaves something for the deepest layer."""
-        deepest = max(self.layers, key=LAYERS.index)
-        return 2 ** sum(name.endswith("pool") for name in LAYERS[: LAYERS.index(deepest) + 1])
+        return max(stride(name) for name in self.layers)
 
     def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """`(1, H, W, 3)` float32 RGB in 0..255 -> `{layer: (1, h, w, filters) float32}`."""

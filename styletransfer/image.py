@@ -14,7 +14,17 @@ from .features import FeatureExtractor, check_layers, choose_precision, load_mod
 from .options import StyleOptions, resolve
 from .pictures import read_image
 from .solver import Iterate, Solver
-from .styles import PictureLike, StyleLike, Styles, at_size, read_styles, recolored, region_shares, with_colors_of
+from .styles import (
+    PictureLike,
+    StyleLike,
+    Styles,
+    at_size,
+    check_regions,
+    read_styles,
+    recolored,
+    region_shares,
+    with_colors_of,
+)
 
 Array = npt.NDArray[np.float32]
 
@@ -93,6 +103,8 @@ def stylize_image(
     wanted = _check_snapshots(snapshots or (), options.steps)
     image = load_picture(content, options.max_size, "content")
     pictures = read_styles(style)
+    if regions is not None:
+        check_regions(options)
     shares = None if regions is None else load_regions(regions, len(pictures), image, "regions")
     styles = prepare(image, pictures, options, model)
     kept: dict[int, npt.NDArray[np.uint8]] = {}

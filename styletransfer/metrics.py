@@ -14,27 +14,26 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from scipy.ndimage import gaussian_filter, uniform_filter
+from scipy.ndimage import gaussian_filter
 
 from . import losses, pixels
 from .features import FeatureExtractor, load_model
 from .motion.flow import estimate_flow
 from .motion.occlusion import reliability
 from .motion.warping import sharp_warp
-from .styles import StyleLike, at_size, luminance, read_styles
+from .styles import StyleLike, at_size, read_styles
+from .video.between import strokes
+from .video.carry import local_change
 
 Array = npt.NDArray[np.float32]
 Flow = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], npt.ArrayLike]
 
 GAPS = (1, 10)
 """Distances in frames: 1 shows flicker, 10 shows drift."""
-STROKE = 0.01
-"""Sigma of the window that is taken for the ground under the strokes, in longer sides of the picture."""
 DETAIL = 1.5
 """Sigma in pixels of the window in which `detail` is measured."""
-STILL, NEIGHBOURHOOD = 3.0, 9
-SLOW = 0.1
-"""See `stands_still`: grey levels, the side of a window, and pixels of motion."""
+STILL, SLOW = 3.0, 0.1
+"""See `stands_still`: grey levels, and pixels of motion."""
 LEAST = 0.01
 """Share of a frame that must stand still for its flicker to be measured."""
 TINY = 1e-12
@@ -129,7 +128,8 @@ def stroke_correlation(now: Array, before: Array, back: Array, mask: npt.NDArray
     """How far the strokes of a frame are those of an earlier one, moved: 1 all, 0 none; NaN where there are none.
 
     The correlation, over what the flow calls reliable, of the two pictures without the ground under their strokes (a
-    Gaussian of sigma `STROKE`). Unlike the warping error it does not fall when a clip is painted faintly.
+    Gaussian with a sigma of 1 % of the longer side). Unlike the warping error it does not fall when a clip is painted
+    faintly.
 
     Parameters
     ----------
@@ -140,8 +140,7 @@ def stroke_correlation(now: Array, before: Array, back: Array, mask: npt.NDArray
     mask
         `(H, W)`, where it is reliable.
     """
-    sigma = STROKE * max(now.shape)
-    ours, theirs = (x - gaussian_filter(x, (sigma, sigma, 0.0)) for x in (now, sharp_warp(before, back)))
+    ours, theirs = strokes(now), strokes(sharp_warp(before, back))
     ours, theirs = ours[mask], theirs[mask]
     norm = math.sqrt(float(np.square(ours).sum()) * float(np.square(theirs).sum()))
     return float((ours * theirs).sum()) / norm if norm > 0.0 else math.nan
@@ -176,10 +175,8 @@ def stands_still(here: npt.NDArray[np.uint8], there: npt.NDArray[np.uint8], back
     The change, averaged over 9x9 pixels, is below 3 grey levels: more than compression makes. And the flow `back` from
     one to the other, `(H, W, 2)`, is below a tenth of a pixel: something blurred may move and hardly change.
     """
-    change = np.abs(here.astype(np.float32) - there).mean(axis=-1)
-    return (uniform_filter(change, NEIGHBOURHOOD, mode="nearest") < STILL) & (
-        np.hypot(*np.moveaxis(back, -1, 0)) < SLOW
-    )
+    change = local_change(here.astype(np.float32), there.astype(np.float32))
+    return (change < STILL) & (np.hypot(*np.moveaxis(back, -1, 0)) < SLOW)
 
 
 def ssim(one: Array, other: Array) -> float:
@@ -188,7 +185,7 @@ def ssim(one: Array, other: Array) -> float:
     Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity": Gaussian windows of
     11x11 pixels and sigma 1.5, K1 = 0.01, K2 = 0.03.
     """
-    pair = [tf.constant(luminance(x)[np.newaxis, ..., np.newaxis]) for x in (one, other)]
+    pair = [tf.constant(pixels.luminance(x)[np.newaxis, ..., np.newaxis]) for x in (one, other)]
     return float(tf.image.ssim(*pair, max_val=1.0, filter_size=min(11, *one.shape[:2]))[0])
 
 

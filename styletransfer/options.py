@@ -42,8 +42,6 @@ VIDEO_ONLY = (
 )
 """The fields that mean nothing for a single picture."""
 
-STYLE_LOSSES = ("gram", "wasserstein")
-
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     # Few frames are painted, and less carefully; the rest are carried.
@@ -161,7 +159,7 @@ class StyleOptions:
     style_loss: str = _setting(
         "gram",
         "what of the style is matched in every layer: the Gram matrix, or mean and covariance (Wasserstein-2 distance)",
-        choices=STYLE_LOSSES,
+        choices=("gram", "wasserstein"),
     )
     style_scale: float = _setting(
         1.0,

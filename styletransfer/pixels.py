@@ -15,6 +15,15 @@ Picture = npt.NDArray[Any]
 """`(H, W, 3)` RGB, uint8 or float in [0, 1]."""
 
 
+LUMA = np.array([0.299, 0.587, 0.114])
+"""Of red, green and blue in the luminance (Rec. ITU-R BT.601)."""
+
+
+def luminance(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """`(..., 3)` RGB -> `(...)`, float32 on any scale."""
+    return np.asarray(picture @ LUMA.astype(np.float32), np.float32)
+
+
 def as_uint8(image: npt.ArrayLike, name: str = "image") -> npt.NDArray[np.uint8]:
     """Any picture of the outside convention as `(H, W, 3)` uint8.
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from . import losses
-from .features import FeatureExtractor
+from .features import FeatureExtractor, stride
 from .optimizers import MAX_REJECTIONS, Optimizer, Point, adam, lbfgs
 from .options import StyleOptions
 
@@ -31,7 +31,7 @@ class Moments(NamedTuple):
     """What the style of a layer is: first and second moments of its activations, of R regions."""
 
     mean: tf.Tensor  # (R, N)
-    gram: tf.Tensor  # (R, N, N)
+    gram: tf.Tensor  # (R, N, N); for the loss "wasserstein", see `Solver.aim`, the root of the covariance
 
 
 class Style(NamedTuple):
@@ -46,7 +46,7 @@ class Targets(NamedTuple):
     """What a frame is optimised towards."""
 
     content: tuple[tf.Tensor, ...]  # features of the frame, one per content layer
-    style: Style  # with the root of the covariance in place of the Gram matrix for the loss "wasserstein"
+    style: Style
     warped: tf.Tensor  # (K, H, W, 3) earlier results, each warped to this frame
     reliability: tf.Tensor  # (K, H, W) in [0, 1]
 
@@ -86,17 +86,28 @@ class Solver:
         return self._content(tf.convert_to_tensor(image, tf.float32))
 
     def style_targets(self, image: npt.ArrayLike) -> Style:
-        """The style of `(1, H, W, 3)`."""
-        return Style(self._moments(tf.convert_to_tensor(image, tf.float32)))
+        """The style of `(1, H, W, 3)`, as the options' loss takes it."""
+        return Style(self.aim(self.moments(image)))
+
+    def moments(self, image: npt.ArrayLike) -> tuple[Moments, ...]:
+        """What the style of `(1, H, W, 3)` is, layer by layer; moments of several pictures may be mixed."""
+        return self._moments(tf.convert_to_tensor(image, tf.float32))
+
+    def aim(self, layers: tuple[Moments, ...]) -> tuple[Moments, ...]:
+        """`layers` as the options' loss takes them."""
+        if self.options.style_loss == "gram":
+            return layers
+        return tuple(
+            layer._replace(gram=tf.stack([losses.covariance_root(*one) for one in zip(*layer, strict=True)]))
+            for layer in layers
+        )
 
     def guides(self, regions: npt.ArrayLike) -> tuple[tf.Tensor, ...]:
         """Regions `(R, H, W)` at the size of every style layer: the share of a position's area that is in them."""
         masks = tf.convert_to_tensor(regions, tf.float32)[..., tf.newaxis]
         height, width = masks.shape[1:3]
-        halvings = [2 ** (int(name[5]) - 1) for name in self.options.style_layers]
-        return tuple(
-            tf.image.resize(masks, (height // half, width // half), method="area")[..., 0] for half in halvings
-        )
+        sizes = [(height // stride(name), width // stride(name)) for name in self.options.style_layers]
+        return tuple(tf.image.resize(masks, size, method="area")[..., 0] for size in sizes)
 
     def targets(
         self,
@@ -117,20 +128,10 @@ class Solver:
             reliability = tf.zeros((earlier, *image.shape[1:3]))
         return Targets(
             self.content_targets(image),
-            self._aim(style),
+            style,
             tf.convert_to_tensor(warped, tf.float32),
             tf.convert_to_tensor(reliability, tf.float32),
         )
-
-    def _aim(self, style: Style) -> Style:
-        """`style` as the options' loss takes it."""
-        if self.options.style_loss == "gram":
-            return style
-        roots = [
-            tf.stack([losses.covariance_root(mean, gram) for mean, gram in zip(*layer, strict=True)])
-            for layer in style.layers
-        ]
-        return style._replace(layers=tuple(m._replace(gram=root) for m, root in zip(style.layers, roots, strict=True)))
 
     def run(
         self,

@@ -28,8 +28,6 @@ Array = npt.NDArray[np.float32]
 
 MOST_REGIONS = 3
 """Styles that a mask picture can tell apart: by its red, green and blue."""
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Of red, green and blue in the luminance (Rec. ITU-R BT.601)."""
 FAINT = 1.0
 """Added to the variance of colours in grey levels squared: a picture of one colour has a range of colours, too."""
 
@@ -61,7 +59,9 @@ class Styles:
                     f"mix={options.mix!r} has {len(weights)} weights, expected one for each of the {len(pictures)} "
                     "style pictures"
                 )
+        # A style that neither changes nor takes the frame's colours is measured once for every size.
         self._seen = functools.lru_cache(maxsize=4 * len(pictures))(self._moments)
+        self._known = functools.lru_cache(maxsize=8)(self._goal)
 
     def targets(
         self,
@@ -87,34 +87,44 @@ class Styles:
         return self.solver.targets(content, self._style(content, place, regions), warped, reliability)
 
     def _style(self, content: Array, place: int, regions: Array | None) -> Style:
-        shape = (content.shape[1], content.shape[2])
+        shape, everywhere = (content.shape[1], content.shape[2]), regions is None or not regions.size
+        weights = self._weights(place) if everywhere else None
         if self.options.preserve_color == "none":
-            each = [self._seen(index, shape) for index in range(len(self.pictures))]
+            layers = self._known(shape, weights)
         else:
-            each = [self._moments(index, shape, content) for index in range(len(self.pictures))]
-        if regions is None or not regions.size:
-            return Style(tf.nest.map_structure(lambda *one: _weighted(one, self._weights(place)), *each))
-        layers = tf.nest.map_structure(lambda *one: tf.concat(one, axis=0), *each)
+            layers = self._goal(shape, weights, content)
+        if regions is None or everywhere:
+            return Style(layers)
         return Style(layers, self.solver.guides(regions), tf.reduce_mean(tf.constant(regions), axis=(1, 2)))
+
+    def _goal(
+        self, shape: tuple[int, int], weights: tuple[float, ...] | None, content: Array | None = None
+    ) -> tuple[Moments, ...]:
+        """What the loss aims at: the styles mixed by `weights`, or, where those are None, each for its own region."""
+        measure = self._seen if content is None else functools.partial(self._moments, content=content)
+        each = [measure(index, shape) for index in range(len(self.pictures))]
+        if weights is None:
+            return self.solver.aim(tf.nest.map_structure(lambda *one: tf.concat(one, axis=0), *each))
+        return self.solver.aim(tf.nest.map_structure(lambda *one: _weighted(one, weights), *each))
 
     def _moments(self, index: int, shape: tuple[int, int], content: Array | None = None) -> tuple[Moments, ...]:
         """The moments of a style picture as frames of `shape` take it, in the colours of `content` if that is given."""
         picture = at_size(self.pictures[index], shape, self.options.style_scale, self.solver.extractor.minimum_size)
         if content is not None:
             picture = recolored(picture, content, self.options.preserve_color)
-        return self.solver.style_targets(picture).layers
+        return self.solver.moments(picture)
 
-    def _weights(self, place: int) -> Array:
+    def _weights(self, place: int) -> tuple[float, ...]:
         """The shares of the styles in a frame, which sum to 1: linear between the times that are given."""
         if not self.mix:
-            return np.full(len(self.pictures), 1.0 / len(self.pictures), np.float32)
+            return (1.0 / len(self.pictures),) * len(self.pictures)
         times = sorted(self.mix)
         given = np.array([self.mix[time] for time in times])
         weights = np.array([np.interp(place, times, one) for one in given.T])
-        return np.asarray(weights / weights.sum(), np.float32)
+        return tuple((weights / weights.sum()).tolist())
 
 
-def _weighted(tensors: Sequence[tf.Tensor], weights: Array) -> tf.Tensor:
+def _weighted(tensors: Sequence[tf.Tensor], weights: Sequence[float]) -> tf.Tensor:
     """The mean of moments: what the sum of the style losses, so weighted, is least at (Gatys et al. 2016, eq. 5)."""
     return tensors[0] if len(tensors) == 1 else tf.add_n([w * one for w, one in zip(weights, tensors, strict=True)])
 
@@ -166,7 +176,7 @@ def recolored(picture: Array, content: Array, how: str) -> Array:
     grey, of the mean and variance of the content's luminance (section 3.2).
     """
     if how == "luminance":
-        grey, light = luminance(picture), luminance(content)
+        grey, light = pixels.luminance(picture), pixels.luminance(content)
         scaled = (grey - grey.mean()) * np.sqrt((light.var() + FAINT) / (grey.var() + FAINT)) + light.mean()
         return np.repeat(np.clip(scaled, 0.0, 255.0)[..., np.newaxis], 3, axis=-1).astype(np.float32)
     ours, theirs = (one.reshape(-1, 3).astype(np.float64) for one in (picture, content))
@@ -183,17 +193,21 @@ def _power(matrix: npt.NDArray[np.float64], exponent: float) -> npt.NDArray[np.f
     return np.asarray((vectors * values**exponent) @ vectors.T)
 
 
-def luminance(picture: Array) -> Array:
-    """`(..., 3)` RGB -> `(...)`."""
-    return np.asarray(picture @ LUMA, np.float32)
-
-
 def with_colors_of(painted: Array, content: Array) -> Array:
     """The luminance of a painted picture with the colours of the content (Gatys et al. 2016, as above, section 3.2)."""
-    return content + (luminance(painted) - luminance(content))[..., np.newaxis]
+    return content + (pixels.luminance(painted) - pixels.luminance(content))[..., np.newaxis]
 
 
 # ---------------------------------------------------------------- regions
+
+
+def check_regions(options: StyleOptions) -> None:
+    """Raise ValueError if the options cannot go with regions: in each of them one style rules."""
+    if options.mix:
+        raise ValueError(
+            f"mix={options.mix!r} says how much of each style is everywhere, and regions where each goes: give one of "
+            "the two"
+        )
 
 
 def region_shares(mask: npt.ArrayLike, styles: int, shape: tuple[int, int], name: str = "regions") -> Array:
@@ -233,7 +247,7 @@ def region_shares(mask: npt.ArrayLike, styles: int, shape: tuple[int, int], name
     if not np.issubdtype(values.dtype, np.floating) or not (values.min() >= 0.0 and values.max() <= 1.0):
         raise ValueError(f"{name} holds {given.dtype} values, expected uint8, or floats in [0, 1]")
     if styles < MOST_REGIONS and channels == 3:
-        values = (values @ LUMA)[..., np.newaxis]
+        values = (values @ pixels.LUMA)[..., np.newaxis]
     values = tf.image.resize(values.astype(np.float32), shape, antialias=True).numpy().clip(0.0, 1.0)
     if styles == 2 and channels != 2:
         values = np.concatenate([1.0 - values, values], axis=-1)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from styletransfer import StyleOptions, stylize_frames, stylize_image, stylize_video, write_image, write_video
 from styletransfer.image import prepare, shown
-from styletransfer.styles import at_size, in_frames, luminance, read_styles, recolored, region_shares, with_colors_of
+from styletransfer.pixels import luminance
+from styletransfer.styles import at_size, in_frames, read_styles, recolored, region_shares, with_colors_of
 from styletransfer.times import parse_mix
 from styletransfer.video.frames import painter_of
 from styletransfer.video.regions import open_regions
@@ -260,34 +261,67 @@ def test_what_is_no_mask_file_is_refused(tmp_path):
         open_regions(5, StyleOptions())
 
 
+MASKS = [np.roll(halves(), 3 * i, axis=1) for i in range(5)]
+
+
 @pytest.mark.parametrize("settings", [{}, {"keyframes": 2}, {"passes": 2}])
-def test_a_job_with_regions_and_a_mix_goes_on_alike(model, tmp_path, settings):
-    """Stopped after two of five frames: the same file as without a stop."""
+@pytest.mark.parametrize("where", [{"regions": MASKS}, {"mix": "1,0@0; 0,1@4"}], ids=["regions", "mix"])
+def test_a_stopped_job_with_regions_or_a_mix_goes_on_alike(model, tmp_path, settings, where):
+    """Stopped half way through: the same files as without a stop."""
     frames = [np.roll(CONTENT, i, axis=1) for i in range(5)]
-    masks = [np.roll(halves(), 3 * i, axis=1) for i in range(5)]
-    how = {**QUICK, "model": model, "steps": 4, "progress": False, "regions": masks, **settings}
-    whole = stylize_video(frames, STYLES[:2], tmp_path / "whole", **how)
+    how = {**QUICK, "model": model, "steps": 4, "progress": False, **settings}
+    total = []
+    whole = stylize_video(frames, STYLES[:2], tmp_path / "whole", on_step=total.append, **where, **how)
 
     class StopError(Exception):
         pass
 
     evaluations = itertools.count(1)
-    total = []
-    stylize_video(frames, STYLES[:2], tmp_path / "count", on_step=total.append, **how)
 
     def stop(_):
         if next(evaluations) == len(total) // 2:
             raise StopError
 
     with pytest.raises(StopError):
-        stylize_video(frames, STYLES[:2], tmp_path / "part", on_step=stop, **how)
-    with pytest.raises(ValueError, match="regions"):
-        stylize_video(frames, STYLES[:2], tmp_path / "part", **how | {"regions": masks[::-1]})
-    with pytest.raises(TypeError, match="pass a list of masks"):
-        stylize_video(frames, STYLES[:2], tmp_path / "part", **how | {"regions": iter(masks)})
-    part = stylize_video(frames, STYLES[:2], tmp_path / "part", **how)
+        stylize_video(frames, STYLES[:2], tmp_path / "part", on_step=stop, **where, **how)
+    with pytest.raises(ValueError, match="other arguments"):
+        stylize_video(frames, STYLES[:2], tmp_path / "part", regions=MASKS[::-1], **how)
+    part = stylize_video(frames, STYLES[:2], tmp_path / "part", **where, **how)
     for file in sorted(whole.iterdir()):
         assert file.read_bytes() == (part / file.name).read_bytes()
+
+
+def test_masks_that_will_not_do_are_refused_before_the_work(model, tmp_path):
+    how = {**QUICK, "model": model, "progress": False}
+    call = [CONTENT] * 5, STYLES[:2], tmp_path / "out"
+    with pytest.raises(TypeError, match="pass a list of masks"):
+        stylize_video(*call, regions=iter(MASKS), **how)
+    with pytest.raises(ValueError, match="regions has 3 masks, expected 5"):
+        stylize_video(*call, regions=MASKS[:3], **how)
+    write_video(tmp_path / "masks.mkv", (np.repeat(m[..., np.newaxis], 3, axis=-1) for m in MASKS[:3]), fps=25)
+    with pytest.raises(ValueError, match="regions has 3 masks, expected 5"):
+        stylize_video(*call, regions=tmp_path / "masks.mkv", **how)
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_regions_and_a_mix_contradict_each_other(model):
+    how = {**QUICK, "model": model, "mix": (0.5, 0.5)}
+    with pytest.raises(ValueError, match="give one of the two"):
+        stylize_image(CONTENT, STYLES[:2], regions=halves(), **how)
+    with pytest.raises(ValueError, match="give one of the two"):
+        stylize_frames([CONTENT], STYLES[:2], regions=halves(), **how)
+
+
+def test_regions_fit_every_layer_that_a_style_may_be_held_by(model):
+    layers = ("block1_conv2", "block1_pool", "block2_conv1", "block2_pool", "block3_conv4")
+    styles = styles_of(model, STYLES[:2], style_layers=layers)
+    assert style_term(styles, OTHER, regions=region_shares(halves(), 2, (32, 48)))[0] > 0.0
+
+
+def test_a_style_that_stays_is_measured_once(model):
+    styles = styles_of(model, STYLES[:2], style_loss="wasserstein")
+    one, other = (styles.targets(content, place).style for content, place in ((INSIDE, 0), (OTHER, 7)))
+    assert all(a is b for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True))
 
 
 # ---------------------------------------------------------------- colours and strength

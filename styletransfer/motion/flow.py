@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from ..pixels import check_picture
+from ..pixels import LUMA, check_picture
 from .matching import fuse
 from .warping import Flow, bicubic, bilinear, last_pixel, positions, within_frame
 
@@ -149,7 +149,7 @@ def _opencv_dis(quality: str) -> Estimator:
 
 def _luma(picture: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     scale = 1.0 if picture.dtype == np.uint8 else 255.0
-    grey = picture @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+    grey = picture @ LUMA
     return np.rint(grey * scale).astype(np.uint8)
 
 

@@ -225,8 +225,13 @@ def is_held(content: Array, earlier: Array, threshold: float) -> bool:
     """
     if threshold == 0.0:
         return False
-    difference = np.abs(content - earlier)[0].mean(axis=-1)
-    return bool(uniform_filter(difference, NEIGHBOURHOOD, mode="nearest").max() < threshold)
+    return bool(local_change(content[0], earlier[0]).max() < threshold)
+
+
+def local_change(one: Array, other: Array) -> Array:
+    """Mean absolute difference of two pictures `(H, W, C)` over the window around each pixel, `(H, W)`."""
+    difference = np.abs(one - other).mean(axis=-1)
+    return np.asarray(uniform_filter(difference, NEIGHBOURHOOD, mode="nearest"))
 
 
 def masks_of(options: StyleOptions) -> Masks:

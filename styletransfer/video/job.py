@@ -37,7 +37,7 @@ from .carry import FlowLike, Painted, both_ways
 from .keyframes import painter_of
 from .media import PICTURE_RATE, check_not_source, check_target, read_video, write_video
 from .passes import paint_passes
-from .regions import RegionsLike, open_regions
+from .regions import RegionsLike, check_length, open_regions
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +121,7 @@ def stylize_video(
     if isinstance(regions, Iterator):
         raise TypeError("regions can be gone through once, and a stopped job needs them again: pass a list of masks")
     masks = open_regions(regions, options)
+    check_length(masks, clip.length)
     folder = job_folder(target)
     manifest = _manifest(source, style, options, flow, regions)
     if not (resume and _is_unfinished(folder, manifest)):
