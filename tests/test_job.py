@@ -10,7 +10,7 @@ from conftest import texture
 
 from styletransfer.pictures import read_image, write_image
 from styletransfer.video import job
-from styletransfer.video.job import job_folder, stylize_video
+from styletransfer.video.job import job_folder, stylize_video, write_finished
 from styletransfer.video.media import read_video
 
 STYLE = texture(40, 32, seed=2, smooth=1.0)
@@ -20,6 +20,7 @@ FEW = {
     "steps": 2,
     "progress": False,
 }
+FEW_OPTIONS = {name: value for name, value in FEW.items() if name != "progress"}
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,27 @@ def test_the_preview_holds_the_frame_painted_last(model, clip, tmp_path):
     preview = tmp_path / "preview.png"
     stylize_video(clip, STYLE, tmp_path / "frames", model=model, end=3, preview=preview, **FEW)
     np.testing.assert_array_equal(read_image(preview), read_image(tmp_path / "frames" / "000003.png"))
+
+
+def test_every_frame_is_told_with_its_place_and_both_pictures(model, clip, tmp_path):
+    told = []
+    stylize_video(clip, STYLE, tmp_path / "out", model=model, on_frame=told.append, **FEW)
+    assert [(one.done, one.total, one.place) for one in told] == [(n, 6, n - 1) for n in range(1, 7)]
+    for one, source, name in zip(told, read_video(clip), names(tmp_path / "out"), strict=True):
+        np.testing.assert_array_equal(one.source, source)
+        np.testing.assert_array_equal(one.painted, read_image(tmp_path / "out" / name))
+
+
+def test_what_is_finished_can_be_played_and_the_job_goes_on(model, clip, tmp_path):
+    with pytest.raises(ValueError, match="no finished frame"):
+        write_finished(clip, tmp_path / "out.mp4", tmp_path / "part.mp4")
+    with pytest.raises(KeyboardInterrupt):
+        stylize_video(clip, STYLE, tmp_path / "out.mp4", model=model, on_step=stopped_at(3), **FEW)
+    part = write_finished(clip, tmp_path / "out.mp4", tmp_path / "part.mp4", **FEW_OPTIONS)
+    assert (read_video(part).length, read_video(part).fps, read_video(part).sound) == (3, 12.0, True)
+    told = []
+    stylize_video(clip, STYLE, tmp_path / "out.mp4", model=model, on_frame=told.append, **FEW)
+    assert [one.done for one in told] == [4, 5, 6]
 
 
 def stopped_at(frame):

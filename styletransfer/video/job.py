@@ -30,7 +30,8 @@ from tqdm.auto import tqdm
 from .. import __version__
 from ..image import shown
 from ..options import StyleOptions, resolve
-from ..pictures import read_image, replacing, write_image
+from ..pictures import Frame, read_image, replacing, write_image
+from ..pixels import to_outside
 from ..solver import Iterate
 from ..styles import StyleLike, in_frames
 from .carry import FlowLike, Painted, both_ways
@@ -57,6 +58,16 @@ class Clip(NamedTuple):
     sound: dict[str, Any]  # for write_video: where the sound comes from
 
 
+class Progress(NamedTuple):
+    """Where a job is, told after every frame."""
+
+    done: int  # frames so far, those of an earlier run included; with several passes each counts once a pass
+    total: int | None  # frames in all
+    place: int  # of this frame in the clip, from 0
+    source: Frame  # (H, W, 3)
+    painted: Frame  # (H, W, 3)
+
+
 def stylize_video(
     source: str | os.PathLike[str] | Sequence[npt.ArrayLike],
     style: StyleLike,
@@ -70,6 +81,7 @@ def stylize_video(
     resume: bool = True,
     preview: str | os.PathLike[str] | None = None,
     on_step: Callable[[Iterate], None] | None = None,
+    on_frame: Callable[[Progress], None] | None = None,
     **settings: Any,
 ) -> pathlib.Path:
     """Repaint a clip in the style of a picture, with its sound, frame rate and length.
@@ -99,6 +111,9 @@ def stylize_video(
         A picture file that always holds the frame painted last.
     on_step
         Called with an `Iterate` after every evaluation.
+    on_frame
+        Called with a `Progress` after every frame, which is then safe: an exception raised there, or in `on_step`,
+        stops the job, and the same call goes on from there.
 
     Returns
     -------
@@ -131,12 +146,20 @@ def stylize_video(
         paint_job = _in_passes if options.passes > 1 else _in_order
         how = {"model": model, "flow": both, "on_step": _told(bar, on_step)}
         painting = paint_job(clip, style, masks, options, folder, bar, **how)
-        for painted in painting:
+        for count, painted in enumerate(painting, 1):
             if not (folder / "manifest.json").exists():  # not earlier: a job that fails at the door leaves no folder
                 _write_manifest(folder, manifest)
-            if preview is not None:
-                write_image(preview, shown(painted.result, painted.source, options))
             bar.update()
+            if preview is None and on_frame is None:
+                continue
+            picture = shown(painted.result, painted.source, options)
+            if preview is not None:
+                write_image(preview, picture)
+            if on_frame is not None:
+                done = (
+                    count if options.passes > 1 else painted.place + 1
+                )  # passes that were done are gone through again
+                on_frame(Progress(done, visits, painted.place, to_outside(painted.source), picture))
     write_video(target, _finished(folder), fps=clip.fps, **clip.sound)
     shutil.rmtree(folder)
     return target
@@ -146,6 +169,33 @@ def job_folder(target: str | os.PathLike[str]) -> pathlib.Path:
     """Where an unfinished job on `target` keeps its frames."""
     target = pathlib.Path(target)
     return target.with_name(target.name + ".job")
+
+
+def write_finished(
+    source: str | os.PathLike[str] | Sequence[npt.ArrayLike],
+    target: str | os.PathLike[str],
+    part: str | os.PathLike[str],
+    *,
+    options: StyleOptions | None = None,
+    **settings: Any,
+) -> pathlib.Path:
+    """Write what an unfinished job on `target` has finished, with its sound, to the clip `part`.
+
+    The job is left as it is, to be taken up later. `source`, `options` and `settings` are those of the job.
+
+    Raises
+    ------
+    ValueError
+        If the job has not finished its first frame.
+    """
+    options = resolve(options, settings)
+    clip = _open_clip(source, pathlib.Path(part), options)
+    folder = job_folder(target)
+    count = sum(1 for _ in _finished_files(folder))
+    if not count:
+        raise ValueError(f"{folder} holds no finished frame: go on with the job first")
+    sound = clip.sound | {"sound_duration": count / clip.fps} if clip.sound else {}
+    return write_video(part, _finished(folder), fps=clip.fps, **sound)
 
 
 def _open_clip(source: Any, target: pathlib.Path, options: StyleOptions) -> Clip:
@@ -237,12 +287,13 @@ def _state_file(folder: pathlib.Path, number: int) -> pathlib.Path:
     return folder / "state" / f"{number:06d}.npz"
 
 
-def _finished(folder: pathlib.Path) -> Iterator[npt.NDArray[np.uint8]]:
-    for number in itertools.count(1):
-        file = _frame_file(folder, number)
-        if not file.exists():
-            return
-        yield read_image(file)
+def _finished(folder: pathlib.Path) -> Iterator[Frame]:
+    return map(read_image, _finished_files(folder))
+
+
+def _finished_files(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    files = (_frame_file(folder, number) for number in itertools.count(1))
+    return itertools.takewhile(pathlib.Path.exists, files)
 
 
 def _is_unfinished(folder: pathlib.Path, manifest: dict[str, Any]) -> bool:
