@@ -8,14 +8,18 @@ import importlib.util
 import logging
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from .tiling import Seen, Tile, in_tiles, tiles
+
 log = logging.getLogger(__name__)
+
+Look = Callable[[Mapping[str, tf.Tensor], Tile], tuple[tf.Tensor, ...]]
 
 CONVOLUTIONS = {1: 2, 2: 2, 3: 4, 4: 4, 5: 4}
 LAYERS = tuple(
@@ -47,6 +51,12 @@ def check_layers(names: Iterable[str]) -> tuple[str, ...]:
 def stride(layer: str) -> int:
     """Pixels of the picture from one position of a layer to the next."""
     return 2 ** sum(name.endswith("pool") for name in LAYERS[: LAYERS.index(layer) + 1])
+
+
+def reach(layer: str) -> int:
+    """How far in pixels a position of a layer sees beyond the pixels that are its own, to every side."""
+    before = LAYERS[: LAYERS.index(layer) + 1]
+    return sum(stride(name) if "conv" in name else stride(name) // 2 for name in before)
 
 
 # ---------------------------------------------------------------- weights
@@ -206,6 +216,8 @@ class FeatureExtractor:
     scales
         Layer name -> factor that its activations are multiplied by, worked into the kernels: a ReLU network
         with pooling is positively homogeneous, so this is exact. Names left out keep factor 1.
+    max_tile
+        Longer side, in pixels, of what the network is shown at once by `see`; None shows it any picture whole.
 
     Raises
     ------
@@ -221,6 +233,7 @@ class FeatureExtractor:
         pooling: str = "avg",
         precision: str = "float32",
         scales: Mapping[str, float] | None = None,
+        max_tile: int | None = None,
     ) -> None:
         self.layers = check_layers(layers)
         if not self.layers:
@@ -233,6 +246,7 @@ class FeatureExtractor:
         self.pooling = pooling
         self.precision = precision
         self.scales = dict(scales or {})
+        self.max_tile = max_tile
         self._network = _rebuild(self.model, self.layers, pooling, precision, self.scales)
 
     @property
@@ -247,6 +261,27 @@ class FeatureExtractor:
         features = self._network(blurred)
         return {name: tf.cast(features[name], tf.float32) for name in self.layers}
 
+    def see(self, image: tf.Tensor, what: Look, maps: Sequence[str] = ()) -> Seen:
+        """What is asked of the features of `(1, H, W, 3)`, found in tiles where the picture is larger than `max_tile`.
+
+        Parameters
+        ----------
+        image
+            As for a call.
+        what
+            The features of a tile, and the tile -> sums over what counts of them, see `tiling`.
+        maps
+            Layers whose features are asked for themselves.
+        """
+        deepest = max(self.layers, key=LAYERS.index)
+
+        def look(part: tf.Tensor, tile: Tile) -> Seen:
+            features = self(part)
+            return Seen(tuple(tile.inside(features[name], stride(name)) for name in maps), what(features, tile))
+
+        grid = tiles((image.shape[1], image.shape[2]), self.max_tile, reach(deepest), stride(deepest))
+        return in_tiles(look, image, grid, [stride(name) for name in maps])
+
     def normalized(self, images: Sequence[tf.Tensor]) -> "FeatureExtractor":
         """The same network with every layer's mean activation over `images` scaled to 1.
 
@@ -255,11 +290,22 @@ class FeatureExtractor:
         """
         deepest = max(LAYERS.index(name) for name in self.layers)
         names = [name for name in LAYERS[: deepest + 1] if "conv" in name]
-        probe = FeatureExtractor(self.model, names, pooling=self.pooling)
-        measured = [{n: float(tf.reduce_mean(f)) for n, f in probe(image).items()} for image in images]
-        means = {name: float(np.mean([m[name] for m in measured])) for name in names}
-        scales = {name: 1.0 / mean for name, mean in means.items() if mean > 0.0}
-        return FeatureExtractor(self.model, self.layers, pooling=self.pooling, precision=self.precision, scales=scales)
+        probe = FeatureExtractor(self.model, names, pooling=self.pooling, max_tile=self.max_tile)
+
+        def means(features: Mapping[str, tf.Tensor], tile: Tile) -> tuple[tf.Tensor, ...]:
+            inside = {name: tile.inside(features[name], stride(name)) for name in names}
+            return tuple(tile.share(stride(name)) * tf.reduce_mean(part) for name, part in inside.items())
+
+        measured = np.mean([probe.see(tf.convert_to_tensor(image), means).sums for image in images], axis=0)
+        scales = {name: 1.0 / float(mean) for name, mean in zip(names, measured, strict=True) if mean > 0.0}
+        return FeatureExtractor(
+            self.model,
+            self.layers,
+            pooling=self.pooling,
+            precision=self.precision,
+            scales=scales,
+            max_tile=self.max_tile,
+        )
 
 
 def _rebuild(

@@ -66,8 +66,13 @@ def style_loss(features: tf.Tensor, target: tf.Tensor, weights: tf.Tensor | None
     weights
         As for `gram_matrix`.
     """
-    filters = tf.cast(features.shape[-1], features.dtype)
-    return tf.reduce_sum(tf.square(gram_matrix(features, weights) - target)) / (4.0 * filters**2)
+    return gram_distance(gram_matrix(features, weights), target)
+
+
+def gram_distance(gram: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """`style_loss` of a picture of which only the Gram matrix is known; `(N, N)` both."""
+    filters = tf.cast(gram.shape[-1], gram.dtype)
+    return tf.reduce_sum(tf.square(gram - target)) / (4.0 * filters**2)
 
 
 def wasserstein_loss(
@@ -90,11 +95,26 @@ def wasserstein_loss(
     weights
         As for `gram_matrix`.
     """
-    here = mean_activation(features, weights)
-    # From centred features: a difference of large second moments would lose the small variances in float32.
-    spread = gram_matrix(features - here, weights) + RIDGE * tf.eye(features.shape[-1], dtype=features.dtype)
+    # About the style's mean: a difference of large second moments would lose the small variances in float32.
+    apart = features - mean
+    return normal_distance(mean_activation(apart, weights), gram_matrix(apart, weights), root)
+
+
+def normal_distance(offset: tf.Tensor, moment: tf.Tensor, root: tf.Tensor) -> tf.Tensor:
+    """`wasserstein_loss` of a picture of which only two moments about the style's mean are known.
+
+    Parameters
+    ----------
+    offset
+        `(N,)`, the `mean_activation` of features - m'.
+    moment
+        `(N, N)`, the `gram_matrix` of features - m'.
+    root
+        As for `wasserstein_loss`.
+    """
+    spread = moment - tf.tensordot(offset, offset, axes=0) + RIDGE * tf.eye(offset.shape[0], dtype=offset.dtype)
     traces = tf.linalg.trace(spread) + tf.reduce_sum(tf.square(root)) - 2.0 * _trace_of_root(spread, root)
-    return (tf.reduce_sum(tf.square(here - mean)) + traces) / tf.cast(features.shape[-1], features.dtype)
+    return (tf.reduce_sum(tf.square(offset)) + traces) / tf.cast(offset.shape[0], offset.dtype)
 
 
 def covariance_root(mean: tf.Tensor, gram: tf.Tensor) -> tf.Tensor:

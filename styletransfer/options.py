@@ -128,6 +128,12 @@ class StyleOptions:
     max_size: int | None = _setting(
         512, "longer side of the painted result in pixels; None paints at the source's own size", low=16
     )
+    max_tile: int | None = _setting(
+        2048,
+        "longer side in pixels of what the network sees at once: a larger picture is painted in tiles, alike, in less "
+        "memory but more time; None never does",
+        low=64,
+    )
     steps: int = _setting(100, "upper bound on evaluations of the network per picture or frame", low=1)
     tolerance: float = _setting(
         0.004,

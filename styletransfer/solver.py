@@ -5,7 +5,7 @@ frame included, runs on one graph per frame size: the first frame has reliabilit
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from . import losses
 from .features import FeatureExtractor, stride
 from .optimizers import MAX_REJECTIONS, Optimizer, Point, adam, lbfgs
 from .options import StyleOptions
+from .tiling import Tile
 
 log = logging.getLogger(__name__)
 
@@ -176,13 +177,32 @@ class Solver:
     # The two functions below are traced once per frame size.
 
     def _content_features(self, image: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        features = self.extractor(image)
-        return tuple(features[name] for name in self.options.content_layers)
+        return self.extractor.see(image, lambda features, tile: (), self.options.content_layers).maps
 
     def _style_moments(self, image: tf.Tensor) -> tuple[Moments, ...]:
-        features = self.extractor(image)
-        layers = [features[name] for name in self.options.style_layers]
-        return tuple(Moments(losses.mean_activation(f)[tf.newaxis], losses.gram_matrix(f)[tf.newaxis]) for f in layers)
+        return self._see(image, (), ())[1]
+
+    def _see(
+        self, image: tf.Tensor, guides: Sequence[tf.Tensor], centres: Sequence[tf.Tensor], maps: Sequence[str] = ()
+    ) -> tuple[tuple[tf.Tensor, ...], tuple[Moments, ...]]:
+        """Features of a picture at the layers `maps`, and its moments, in regions if there are guides.
+
+        The moments are about 0, or, for every layer and region, about one of the centres `(R, N)`.
+        """
+        layers = self.options.style_layers
+
+        def moments(features: Mapping[str, tf.Tensor], tile: Tile) -> tuple[tf.Tensor, ...]:
+            found: list[tf.Tensor] = []
+            for i, name in enumerate(layers):
+                inside = tile.inside(features[name], stride(name))
+                guide = tf.unstack(guides[i]) if guides else [None]
+                apart = [inside - centre for centre in tf.unstack(centres[i])] if centres else [inside] * len(guide)
+                each = [_moments(part, g, tile, stride(name)) for part, g in zip(apart, guide, strict=True)]
+                found += map(tf.stack, zip(*each, strict=True))
+            return tuple(found)
+
+        seen = self.extractor.see(image, moments, maps)
+        return seen.maps, tuple(map(Moments, seen.sums[::2], seen.sums[1::2]))
 
     def _step(self, state: NamedTuple, targets: Targets) -> NamedTuple:
         return self.optimizer.step(state, lambda image: self.value_and_grad(image, targets))
@@ -199,35 +219,48 @@ class Solver:
 
     def _terms(self, image: tf.Tensor, targets: Targets) -> tf.Tensor:
         options = self.options
-        features = self.extractor(image)
-        content = style = tf.zeros([])
-        for name, target in zip(options.content_layers, targets.content, strict=True):
+        style, gram = targets.style, options.style_loss == "gram"
+        centres = () if gram else tuple(layer.mean for layer in style.layers)
+        maps, seen = self._see(image, style.guides, centres, options.content_layers)
+        content = painted = tf.zeros([])
+        for features, target in zip(maps, targets.content, strict=True):
             size = tf.cast(tf.size(target), tf.float32) if options.normalize else 1.0
-            content += losses.content_loss(features[name], target) / size
-        for i, weight in enumerate(self.layer_weights):
-            style += weight * self._style_term(features[options.style_layers[i]], targets.style, i)
+            content += losses.content_loss(features, target) / size
+        for weight, here, goal in zip(self.layer_weights, seen, style.layers, strict=True):
+            painted += weight * _style_term(here, goal, style.shares, gram)
         return tf.stack(
             [
                 options.content_weight * content,
-                options.style_weight * style,
+                options.style_weight * painted,
                 options.temporal_weight * losses.temporal_loss(image, targets.warped, targets.reliability),
                 options.tv_weight * losses.total_variation(image),
             ]
         )
 
-    def _style_term(self, features: tf.Tensor, style: Style, layer: int) -> tf.Tensor:
-        """The style loss of a layer: each region counts by its share of the frame, so that all pixels feel as much."""
-        gram = self.options.style_loss == "gram"
-        mean, matrix = style.layers[layer]
-        guides = tf.unstack(style.guides[layer]) if style.guides else [None]
-        term = tf.zeros([])
-        for region, guide in enumerate(guides):
-            share = 1.0 if style.shares is None else style.shares[region]
-            if gram:
-                term += share * losses.style_loss(features, matrix[region], guide)
-            else:
-                term += share * losses.wasserstein_loss(features, mean[region], matrix[region], guide)
-        return term
+
+def _moments(features: tf.Tensor, guide: tf.Tensor | None, tile: Tile, step: int) -> Moments:
+    """What a tile adds to the moments of a layer: those of its own features, by its share of the region."""
+    if guide is None:
+        share, weights = tile.share(step), None
+    else:
+        weights = tile.of_whole(guide[tf.newaxis, ..., tf.newaxis], step)
+        share = tf.math.divide_no_nan(tf.reduce_sum(weights), tf.reduce_sum(guide))
+    return Moments(
+        share * losses.mean_activation(features, weights),
+        share * losses.gram_matrix(features, weights),
+    )
+
+
+def _style_term(here: Moments, goal: Moments, shares: tf.Tensor | None, gram: bool) -> tf.Tensor:
+    """The style loss of a layer: each region counts by its share of the frame, so that all pixels feel as much."""
+    term = tf.zeros([])
+    for region in range(here.gram.shape[0]):
+        share = 1.0 if shares is None else shares[region]
+        if gram:
+            term += share * losses.gram_distance(here.gram[region], goal.gram[region])
+        else:
+            term += share * losses.normal_distance(here.mean[region], here.gram[region], goal.gram[region])
+    return term
 
 
 def _optimizer(options: StyleOptions) -> Optimizer:

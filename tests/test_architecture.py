@@ -22,6 +22,7 @@ ROWS = (
     {"options"},
     {"pixels"},
     {"pictures"},
+    {"tiling"},
     {"features"},
     {"losses"},
     {"optimizers"},
