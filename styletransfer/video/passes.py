@@ -10,6 +10,7 @@ memory. A file says how many passes its frame has seen, so a run that was killed
 """
 
 import itertools
+import logging
 import pathlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,11 +22,13 @@ import numpy.typing as npt
 
 from ..image import prepare
 from ..options import StyleOptions
-from ..pictures import replacing
 from ..solver import Targets
 from ..styles import StyleLike, Styles, read_styles
+from . import state
 from .carry import FlowPair, Painted, carry, masks_of, repeats
 from .chain import OnStep, finished, load_frames, open_scene
+
+log = logging.getLogger(__name__)
 
 
 class Visit(NamedTuple):
@@ -58,6 +61,7 @@ def paint_passes(
     if first is None:
         return
     styles = prepare(first.source, pictures, options, model)  # before anything is written: it may refuse
+    _discard_if_damaged(folder, first)
     count = _spread(itertools.chain([first], loaded), folder)
     for number in range(1, options.passes + 1):
         memory: deque[Painted] = deque(maxlen=max(options.history))
@@ -112,6 +116,19 @@ def _blend(
 # ---------------------------------------------------------------- the folder
 
 
+def _discard_if_damaged(folder: pathlib.Path, like: Painted) -> None:
+    """Begin anew where a file of the folder cannot be read: what it held has gone into the frames around it."""
+    files = sorted(folder.glob("[0-9]*.npz"))
+    try:
+        for file in files:
+            if state.load(file)[0].source.shape != like.source.shape:
+                raise ValueError(f"{file} is of another size")
+    except ValueError as error:
+        log.warning("%s: painting from the first frame again", error)
+        for file in files:
+            file.unlink()
+
+
 def _spread(frames: Iterable[Painted], folder: pathlib.Path) -> int:
     """Lay the frames out in the folder, as they are before the first pass, and count them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -128,11 +145,10 @@ def _file(folder: pathlib.Path, index: int) -> pathlib.Path:
 
 
 def _store(folder: pathlib.Path, index: int, number: int, painted: Painted) -> None:
-    with replacing(_file(folder, index)) as part:
-        np.savez(part, passes=number, **painted._asdict())
+    state.store(_file(folder, index), painted, passes=number)
 
 
 def _load(folder: pathlib.Path, index: int) -> tuple[int, Painted]:
     """How many passes a frame has seen, and the frame."""
-    with _file(folder, index).open("rb") as file, np.load(file, allow_pickle=False) as data:
-        return int(data["passes"]), Painted(**{name: data[name][()] for name in Painted._fields})
+    painted, passes = state.load(_file(folder, index))
+    return passes, painted
