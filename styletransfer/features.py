@@ -17,6 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from .pictures import in_short
+
 log = logging.getLogger(__name__)
 
 CONVOLUTIONS = {1: 2, 2: 2, 3: 4, 4: 4, 5: 4}
@@ -109,8 +111,10 @@ def _model_from_file(path: pathlib.Path) -> keras.Model:
         _check_contents(path, most=model.count_params())
         model.load_weights(str(path))
     except Exception as error:  # h5py and Keras raise a dozen kinds for a file that does not fit
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} does not hold the weights of VGG19 without its classifier: {reason}") from error
+        raise ValueError(
+            f"{path} does not hold the weights of VGG19 without its classifier ({in_short(error)}): pass a file that "
+            "Keras wrote for VGG19(include_top=False)"
+        ) from error
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
         raise ValueError(f"{path} holds weights that are no finite numbers: it is damaged, fetch it again")
     return model

@@ -31,6 +31,7 @@ memory is taken for it."""
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 """The decoders of Pillow that are used: none that starts another program, as the one for EPS does."""
 
+LONGEST_WORDS = 160
 PART = ".styletransfer-"  # how the names of unfinished files begin
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp")
 
@@ -79,12 +80,16 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             ) from None
         except Exception as error:  # decoders raise whatever their parsing meets
             raise ValueError(
-                f"{path} is not a picture that can be read ({_words(error)}): pass a PNG or JPEG"
+                f"{path} is not a picture that can be read ({in_short(error)}): pass a PNG or JPEG"
             ) from None
 
 
-def _words(error: Exception) -> str:
-    return "unknown kind" if isinstance(error, Image.UnidentifiedImageError) else str(error) or type(error).__name__
+def in_short(error: Exception) -> str:
+    """What another library says of a file, as a part of our sentence: it may quote the file at any length."""
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "unknown kind"
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= LONGEST_WORDS else words[:LONGEST_WORDS] + "..."
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

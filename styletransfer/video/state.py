@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..pictures import replacing
+from ..pictures import in_short, replacing
 from .carry import Painted
 
 
@@ -42,8 +42,7 @@ def load(path: pathlib.Path) -> tuple[Painted, int]:
     except FileNotFoundError:
         raise
     except Exception as error:  # the parsers of archives raise whatever they meet
-        words = str(error) or type(error).__name__
-        raise ValueError(f"{path} is damaged ({words}): remove its folder and start again") from None
+        raise ValueError(f"{path} is damaged ({in_short(error)}): remove its folder and start again") from None
     return painted, passes
 
 
