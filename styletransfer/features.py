@@ -126,21 +126,22 @@ def _check_contents(path: pathlib.Path, *, most: int) -> None:
     HDF5 can take them from other files, and a few bytes can promise any amount.
     """
 
-    def check_link(name: str, link: object) -> None:
-        if not isinstance(link, h5py.HardLink):
-            raise ValueError(f"{name} leads elsewhere")
+    def leads_away(name: str, link: object) -> str | None:
+        return None if isinstance(link, h5py.HardLink) else f"{name} leads elsewhere"
 
-    def check_item(name: str, item: object) -> None:
+    def is_strange(name: str, item: object) -> str | None:
         if not isinstance(item, h5py.Dataset):
-            return
+            return None
         if item.external or item.is_virtual:
-            raise ValueError(f"{name} lies in another file")
+            return f"{name} lies in another file"
         if max(item.size or 0, math.prod(item.chunks or ())) > most or item.dtype.itemsize > 8:
-            raise ValueError(f"{name} has shape {item.shape} of {item.dtype}, more than all of VGG19")
+            return f"{name} has shape {item.shape} of {item.dtype}, more than all of VGG19"
+        return None
 
-    with h5py.File(path, "r") as file:
-        file.visititems_links(check_link)
-        file.visititems(check_item)
+    with h5py.File(path, "r") as file:  # a visit ends where something is returned; h5py cannot pass on what is raised
+        strange = file.visititems_links(leads_away) or file.visititems(is_strange)
+    if strange:
+        raise ValueError(strange)
 
 
 def _hed_model() -> keras.Model:

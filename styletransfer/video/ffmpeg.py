@@ -80,7 +80,8 @@ def read_header(path: Path) -> Header:
     duration = re.search(r"Duration: (\d+):(\d+):([\d.]+)", head)
     audio = re.search(r"Stream #0:.*: Audio: (\w+)", head)
     videos = [line for line in re.findall(r"Stream #0:.*: Video: .*", head) if "(attached pic)" not in line]
-    size = re.search(r", (\d{1,9})x(\d{1,9})(?![\dx])", videos[0]) if videos else None
+    too_large = re.search(r"Picture size (\d+)x(\d+)", log)  # where it is, the stream is listed without one
+    size = too_large or (re.search(r", (\d+)x(\d+)(?![\dx])", videos[0]) if videos else None)
     delays_only = container and container[1] in ("gif", "apng")  # ffmpeg's rate is a guess from the first of them
     fps = re.search(r" ([\d.]*[1-9][\d.]*) fps", videos[0]) if videos and not delays_only else None
     return Header(

@@ -189,10 +189,10 @@ def _clip_video(path: Path, max_size: int | None, start: Time | None, end: Time 
 
 
 def _first_frame(path: Path, header: ffmpeg.Header) -> ffmpeg.FirstFrame:
-    if header.size and math.prod(header.size) > MAX_PIXELS:
-        raise ValueError(f"{path} is {_size(header.size)}, {_TOO_LARGE}")
     if header.first:
         return header.first
+    if header.size and math.prod(header.size) > MAX_PIXELS:
+        raise ValueError(f"{path} is {_size(header.size)}, {_TOO_LARGE}")
     because = _because(header)
     if header.container is None:
         raise ValueError(f"{path} is not a video{because}: pass a clip such as .mp4, .mov, .webm or .gif")
