@@ -10,9 +10,10 @@ import keras
 import numpy as np
 import pytest
 from conftest import texture
-from hostile import DAMAGE, Confined, confined_reader
+from hostile import DAMAGE, READERS, Confined, confined_reader, outcome
 
-from styletransfer.pictures import read_image
+from styletransfer.pictures import read_image, write_image
+from styletransfer.video import state
 from styletransfer.video.job import job_folder, stylize_video
 
 STYLE = texture(24, 24, seed=2, smooth=1.0)
@@ -158,6 +159,145 @@ def test_a_harmed_job_ends_in_a_sentence_or_in_the_same_frames(jobs, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xfail(reason="job.py: finished frames are neither checked nor missed, the manifest's types are trusted")
 def test_many_harmed_jobs_end_in_a_sentence_or_in_the_same_frames(jobs, tmp_path):
     with Confined() as process:
         check_harmed(process, jobs, tmp_path, range(1000, 1200))
+
+
+# --- laid there by a stranger ---
+
+
+def deep_manifest(job, outside):
+    (job / "manifest.json").write_text("[" * 100_000)
+
+
+def list_for_options(job, outside):
+    manifest = json.loads((job / "manifest.json").read_text())
+    (job / "manifest.json").write_text(json.dumps(manifest | {"options": [1]}))
+
+
+def long_words_in_the_manifest(job, outside):
+    manifest = json.loads((job / "manifest.json").read_text())
+    manifest["options"]["steps"] = "x\n" * 9999
+    (job / "manifest.json").write_text(json.dumps(manifest))
+
+
+def another_frame(job, outside):
+    path = min((job / "frames").iterdir())
+    write_image(path, 255 - read_image(path))
+
+
+def smaller_frame(job, outside):
+    write_image(min((job / "frames").iterdir()), np.zeros((16, 16, 3), np.uint8))
+
+
+def lost_frame(job, outside):
+    min((job / "frames").iterdir()).unlink()
+
+
+def change_states(job, change):
+    for path in (job / "state").glob("*.npz"):
+        painted, passes = state.load(path)
+        np.savez(path, passes=passes, **change(painted)._asdict())
+
+
+def states_of_another_size(job, outside):
+    change_states(job, lambda one: one._replace(source=one.source[:, :16, :16], result=one.result[:, :16, :16]))
+
+
+def two_places(job, outside):
+    change_states(job, lambda one: one._replace(place=np.array([1, 2])))
+
+
+def states_of_no_numbers(job, outside):
+    change_states(job, lambda one: one._replace(result=one.result * np.nan))
+
+
+def state_of_no_number(job, outside):
+    (job / "state" / "0x.npz").write_bytes(b"")
+
+
+def file_for_the_frames(job, outside):
+    shutil.rmtree(job / "frames")
+    (job / "frames").write_text("x")
+
+
+def file_for_the_state(job, outside):
+    shutil.rmtree(job / "state")
+    (job / "state").write_text("x")
+
+
+def file_for_the_job(job, outside):
+    shutil.rmtree(job)
+    job.write_text("x")
+
+
+def link(path, outside):
+    shutil.move(path, outside / path.name)
+    path.symlink_to(outside / path.name)
+
+
+def link_for_the_frames(job, outside):
+    link(job / "frames", outside)
+
+
+def link_for_the_state(job, outside):
+    link(job / "state", outside)
+
+
+def link_for_the_job(job, outside):
+    link(job, outside)
+
+
+STRANGE = (
+    deep_manifest,
+    list_for_options,
+    long_words_in_the_manifest,
+    another_frame,
+    smaller_frame,
+    lost_frame,
+    states_of_another_size,
+    two_places,
+    states_of_no_numbers,
+    state_of_no_number,
+    file_for_the_frames,
+    file_for_the_state,
+    file_for_the_job,
+    link_for_the_frames,
+    link_for_the_state,
+    link_for_the_job,
+)
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+READ_BY_PASSES = (
+    another_frame,
+    smaller_frame,
+    lost_frame,
+    states_of_another_size,
+    two_places,
+    states_of_no_numbers,
+    state_of_no_number,
+)
+TRUSTING = pytest.mark.xfail(strict=True, reason="job.py trusts what lies in its folder")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "lay, kind",
+    [pytest.param(lay, "in order", marks=TRUSTING) for lay in STRANGE]
+    + [pytest.param(lay, "in passes", marks=() if lay in READ_BY_PASSES else TRUSTING) for lay in STRANGE],
+)
+def test_what_a_stranger_lays_ends_in_a_sentence_or_in_the_same_frames(jobs, tmp_path, lay, kind):
+    shutil.copytree(jobs / kind, tmp_path / "here")
+    (tmp_path / "here" / "kind").write_text(kind)
+    (tmp_path / "outside").mkdir()
+    job = job_folder(tmp_path / "here" / "out")
+    lay(job, tmp_path / "outside")
+    before = contents(tmp_path / "outside")
+    outcome(READERS["resumed"], job)
+    assert contents(tmp_path / "outside") == before

@@ -10,7 +10,6 @@ memory. A file says how many passes its frame has seen, so a run that was killed
 """
 
 import itertools
-import logging
 import pathlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,8 +26,6 @@ from ..styles import StyleLike, Styles, read_styles
 from . import state
 from .carry import FlowPair, Painted, carry, masks_of, repeats
 from .chain import OnStep, finished, load_frames, open_scene
-
-log = logging.getLogger(__name__)
 
 
 class Visit(NamedTuple):
@@ -61,7 +58,6 @@ def paint_passes(
     if first is None:
         return
     styles = prepare(first.source, pictures, options, model)  # before anything is written: it may refuse
-    _discard_if_damaged(folder, first)
     count = _spread(itertools.chain([first], loaded), folder)
     for number in range(1, options.passes + 1):
         memory: deque[Painted] = deque(maxlen=max(options.history))
@@ -116,28 +112,27 @@ def _blend(
 # ---------------------------------------------------------------- the folder
 
 
-def _discard_if_damaged(folder: pathlib.Path, like: Painted) -> None:
-    """Begin anew where a file of the folder cannot be read: what it held has gone into the frames around it."""
-    files = sorted(folder.glob("[0-9]*.npz"))
-    try:
-        for file in files:
-            if state.load(file)[0].source.shape != like.source.shape:
-                raise ValueError(f"{file} is of another size")
-    except ValueError as error:
-        log.warning("%s: painting from the first frame again", error)
-        for file in files:
-            file.unlink()
-
-
 def _spread(frames: Iterable[Painted], folder: pathlib.Path) -> int:
-    """Lay the frames out in the folder, as they are before the first pass, and count them."""
+    """Lay the frames out in the folder, as they are before the first pass, and count them.
+
+    Those that are there from an earlier run stay, if they are what it can have left: one frame less, or another, and
+    the frames around it would come out differently.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    count = 0
+    passes: list[int] = []
     for frame in frames:
-        count += 1
-        if not _file(folder, frame.place).exists():
+        file, done = _file(folder, frame.place), 0
+        if file.exists():
+            done, kept = _load(folder, frame.place)
+            if kept.place != frame.place or not np.array_equal(kept.source, frame.source):
+                raise ValueError(f"{file} is of another frame: remove its folder and start again")
+        else:
             _store(folder, frame.place, 0, frame)
-    return count
+        passes.append(done)
+    forward = max(passes) % 2 == 1  # in which direction the latest pass goes
+    if max(passes) - min(passes) > 1 or passes != sorted(passes, reverse=forward):
+        raise ValueError(f"{folder} lacks some frames of an earlier run: remove it and start again")
+    return len(passes)
 
 
 def _file(folder: pathlib.Path, index: int) -> pathlib.Path:
