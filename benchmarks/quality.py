@@ -50,7 +50,7 @@ def main() -> None:
     for name in arguments.methods.split(";"):
         folder = paint(name, arguments.out, frames, style, settings, model)
         rows[name] = [read_image(path) for path in sorted(folder.glob("*.png"))]
-        seconds = json.loads((folder / "run.json").read_text())["seconds"] / len(frames)
+        seconds = np.sum(json.loads((folder / "run.json").read_text())["seconds"]) / len(frames)
         print(row(name, rows[name], frames, style, model, f"{seconds:.2f}"), flush=True)
     if arguments.published:
         shape = frames[0].shape[:2]

