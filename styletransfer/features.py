@@ -29,6 +29,9 @@ LAYERS = tuple(
 )
 """The names of VGG19's layers, first to last."""
 
+PARAMETERS = 20_024_384
+"""How many numbers VGG19 without its classifier consists of."""
+
 # Mean of ImageNet in RGB order, which Keras' weights expect to be subtracted (after reversal to BGR).
 IMAGENET_MEAN = (123.68, 116.779, 103.939)
 
@@ -106,9 +109,9 @@ def _model_from_file(path: pathlib.Path) -> keras.Model:
         raise FileNotFoundError(f"weights={str(path)!r}: no such file, expected 'imagenet', 'hed' or a weight file")
     if not path.is_file() or path.suffix != ".h5":
         raise ValueError(f"weights={str(path)!r}: expected a file that ends in .weights.h5 or .h5")
-    model = keras.applications.VGG19(include_top=False, weights=None)
     try:
-        _check_contents(path, most=model.count_params())
+        _check_contents(path)
+        model = keras.applications.VGG19(include_top=False, weights=None)
         model.load_weights(str(path))
     except Exception as error:  # h5py and Keras raise a dozen kinds for a file that does not fit
         raise ValueError(
@@ -120,8 +123,8 @@ def _model_from_file(path: pathlib.Path) -> keras.Model:
     return model
 
 
-def _check_contents(path: pathlib.Path, *, most: int) -> None:
-    """Raise ValueError unless all numbers lie in the file itself, no more than `most` in one place.
+def _check_contents(path: pathlib.Path) -> None:
+    """Raise ValueError unless all numbers lie in the file itself, no more than `PARAMETERS` in one place.
 
     HDF5 can take them from other files, and a few bytes can promise any amount.
     """
@@ -134,7 +137,7 @@ def _check_contents(path: pathlib.Path, *, most: int) -> None:
             return None
         if item.external or item.is_virtual:
             return f"{name} lies in another file"
-        if max(item.size or 0, math.prod(item.chunks or ())) > most or item.dtype.itemsize > 8:
+        if max(item.size or 0, math.prod(item.chunks or ())) > PARAMETERS or item.dtype.itemsize > 8:
             return f"{name} has shape {item.shape} of {item.dtype}, more than all of VGG19"
         return None
 
