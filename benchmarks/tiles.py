@@ -49,11 +49,12 @@ def main() -> None:
 
 def paint(arguments: argparse.Namespace) -> tuple[float, float]:
     """Paint in this process; its largest resident set in GiB, and the seconds of the later evaluations."""
-    from styletransfer import stylize_image
+    from styletransfer import pixels, stylize_image
     from styletransfer.app.artwork import demo_clip, demo_style
 
     width, height = map(int, arguments.size.split("x"))
-    content, tile = demo_clip(2, shape=(height, width))[0], arguments.max_tiles[0]
+    content = pixels.resize(next(demo_clip(2)), (height, width))
+    tile = arguments.max_tiles[0]
     times: list[float] = []
     painted = stylize_image(
         content,

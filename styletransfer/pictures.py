@@ -24,7 +24,14 @@ PathLike: TypeAlias = str | os.PathLike[str]
 Frame: TypeAlias = npt.NDArray[np.uint8]
 """`(H, W, 3)` RGB."""
 
-MAX_PIXELS = 150_000_000
+MAX_PIXELS = 2**26
+"""Of a picture, of a frame of video and of a flow field: 8192x8192. Whatever promises more is refused before any
+memory is taken for it."""
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+"""The decoders of Pillow that are used: none that starts another program, as the one for EPS does."""
+
+LONGEST_WORDS = 160
 PART = ".styletransfer-"  # how the names of unfinished files begin
 PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp")
 
@@ -35,8 +42,8 @@ def read_image(source: PathLike, *, max_size: int | None = None) -> Frame:
     Parameters
     ----------
     source
-        A picture of any kind that Pillow reads: grey, palette, 16 bits, CMYK, ... Transparent pictures are laid
-        over white; of animated ones the first frame is read.
+        A picture in one of the `FORMATS`, of any mode: grey, palette, 16 bits, CMYK, ... Transparent pictures are
+        laid over white; of animated ones the first frame is read.
     max_size
         Scale down, smoothly, so that the longer side has at most this many pixels.
 
@@ -45,7 +52,7 @@ def read_image(source: PathLike, *, max_size: int | None = None) -> Frame:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not a picture, is damaged, or holds more than 150 million pixels.
+        If it is not a picture, is damaged, or holds more than `MAX_PIXELS`.
     """
     path = existing_file(source)
     check_max_size(max_size, least=1)
@@ -63,7 +70,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; the size is checked below
         try:
-            with Image.open(path) as picture:
+            with Image.open(path, formats=FORMATS) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise Image.DecompressionBombError
                 yield picture
@@ -73,12 +80,16 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             ) from None
         except Exception as error:  # decoders raise whatever their parsing meets
             raise ValueError(
-                f"{path} is not a picture that can be read ({_words(error)}): pass a PNG or JPEG"
+                f"{path} is not a picture that can be read ({in_short(error)}): pass a PNG or JPEG"
             ) from None
 
 
-def _words(error: Exception) -> str:
-    return "unknown kind" if isinstance(error, Image.UnidentifiedImageError) else str(error) or type(error).__name__
+def in_short(error: Exception) -> str:
+    """What another library says of a file, as a part of our sentence: it may quote the file at any length."""
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "unknown kind"
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= LONGEST_WORDS else words[:LONGEST_WORDS] + "..."
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

@@ -113,3 +113,26 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_result(model, tmp_path, afte
 
 def test_no_frames_give_no_frames(model):
     assert list(stylize_frames([], STYLE, model=model, passes=2)) == []
+
+
+@pytest.mark.parametrize("harm, stopped", [("lost", 4), ("lost", 13), ("exchanged", 8), ("a folder", 8)])
+def test_frames_of_an_earlier_run_are_taken_up_as_they_were_or_refused(model, tmp_path, harm, stopped):
+    settings = {"passes": 3, "steps": 3}
+    expected = [visit.painted.result for visit in run(tmp_path / "whole", model, **settings)]
+    for _ in zip(range(stopped), run(tmp_path / "again", model, **settings), strict=False):
+        pass
+    file, other = tmp_path / "again" / "000002.npz", tmp_path / "again" / "000004.npz"
+    if harm == "exchanged":
+        file.rename(tmp_path / "again" / "x")
+        other.rename(file)
+        (tmp_path / "again" / "x").rename(other)
+    else:
+        file.unlink()
+        if harm == "a folder":
+            file.mkdir()
+    try:
+        again = [visit.painted.result for visit in run(tmp_path / "again", model, **settings)]
+    except ValueError as error:
+        assert "start again" in str(error)
+    else:
+        np.testing.assert_array_equal(again[-5:], expected[-5:])

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from ..pictures import existing_file, replacing
+from ..pictures import MAX_PIXELS, existing_file, replacing
 from .gaps import compose
 from .warping import Flow
 
@@ -42,7 +42,7 @@ def read_flow(path: str | os.PathLike[str]) -> Flow:
     FileNotFoundError, IsADirectoryError, PermissionError
         If there is no such file.
     ValueError
-        If its ending is another, or it is not what its ending says.
+        If its ending is another, it is not what its ending says, or it has more than `MAX_PIXELS`.
     """
     reader, _ = _kind(path)
     return reader(existing_file(path))
@@ -178,16 +178,26 @@ def _kind(path: str | os.PathLike[str]) -> tuple[Callable[[Path], Flow], Callabl
 
 
 def _read_flo(path: Path) -> Flow:
-    data = path.read_bytes()
-    if data[:4] != b"PIEH" or len(data) < 12:
-        raise ValueError(f"{path} is not a .flo file: it begins with {data[:4]!r}, expected b'PIEH'")
-    width, height = (int(n) for n in np.frombuffer(data, "<i4", 2, 4))
-    if width < 1 or height < 1 or len(data) != 12 + 8 * width * height:
+    with path.open("rb") as file:
+        header, size = file.read(12), path.stat().st_size
+        if header[:4] != b"PIEH" or len(header) < 12:
+            raise ValueError(f"{path} is not a .flo file: it begins with {header[:4]!r}, expected b'PIEH'")
+        width, height = (int(n) for n in np.frombuffer(header, "<i4", 2, 4))
+        if width < 1 or height < 1 or size != 12 + 8 * width * height:
+            raise ValueError(
+                f"{path} is damaged: its header says {width}x{height}, and it has {size} bytes, "
+                f"expected {12 + 8 * width * height}"
+            )
+        _check_size(path, (height, width))
+        data = file.read(8 * width * height)
+    return np.frombuffer(data, "<f4").reshape(height, width, 2).astype(np.float32)
+
+
+def _check_size(path: Path, shape: tuple[int, int]) -> None:
+    if shape[0] * shape[1] > MAX_PIXELS:
         raise ValueError(
-            f"{path} is damaged: its header says {width}x{height}, and it has {len(data)} bytes, "
-            f"expected {12 + 8 * width * height}"
+            f"{path} is {shape[1]}x{shape[0]}, expected at most {MAX_PIXELS // 10**6} million pixels: make it smaller"
         )
-    return np.frombuffer(data, "<f4", offset=12).reshape(height, width, 2).astype(np.float32)
 
 
 def _write_flo(path: Path, flow: Flow) -> None:
@@ -198,16 +208,18 @@ def _write_flo(path: Path, flow: Flow) -> None:
 
 def _read_kitti(path: Path) -> Flow:
     """Red and green are dx and dy in 1/64 px around 2^15; blue is 0 where nothing is known."""
-    data = path.read_bytes()
-    try:
-        picture = tf.io.decode_png(data, channels=0, dtype=tf.uint16).numpy()
-    except tf.errors.InvalidArgumentError:
-        raise ValueError(
-            f"{path} is not a PNG picture: expected a flow field of 16 bits, as KITTI writes them"
-        ) from None
-    header = path.read_bytes()[24:26]  # bits per channel, colour type
-    if header != b"\x10\x02":
+    with path.open("rb") as file:
+        header = file.read(26)
+    if header[:8] != b"\x89PNG\r\n\x1a\n" or len(header) < 26:
+        raise ValueError(f"{path} is not a PNG picture: expected a flow field of 16 bits, as KITTI writes them")
+    if header[24:] != b"\x10\x02":  # bits per channel, colour type
         raise ValueError(f"{path} is no flow field: expected a PNG of three channels of 16 bits, as KITTI writes them")
+    width, height = (int(n) for n in np.frombuffer(header, ">u4", 2, 16))
+    _check_size(path, (height, width))
+    try:
+        picture = tf.io.decode_png(path.read_bytes(), channels=0, dtype=tf.uint16).numpy()
+    except tf.errors.InvalidArgumentError:
+        raise ValueError(f"{path} is damaged: expected a whole PNG picture, as KITTI writes flow fields") from None
     field = (picture[..., :2].astype(np.float32) - KITTI_ZERO) / np.float32(KITTI_STEPS)
     return np.where(picture[..., 2:] > 0, field, np.float32(np.nan))
 
@@ -227,16 +239,17 @@ def _write_kitti(path: Path, flow: Flow) -> None:
 
 def _read_npy(path: Path) -> Flow:
     try:
-        field = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError):
+        field = np.lib.format.open_memmap(path, mode="r")  # nothing is read yet, and nothing is ever unpickled
+    except Exception:  # the parser of its header raises whatever it meets
         raise ValueError(
             f"{path} is not a NumPy file of numbers: expected an array of shape (height, width, 2)"
         ) from None
-    if not isinstance(field, np.ndarray) or field.ndim != 3 or field.shape[-1] != 2 or 0 in field.shape:
-        raise ValueError(f"{path} has shape {np.shape(field)}, expected (height, width, 2)")
+    if field.ndim != 3 or field.shape[-1] != 2 or 0 in field.shape:
+        raise ValueError(f"{path} has shape {field.shape}, expected (height, width, 2)")
     if field.dtype.kind not in "fiu":
         raise ValueError(f"{path} holds {field.dtype}, expected numbers")
-    return field.astype(np.float32)
+    _check_size(path, field.shape[:2])
+    return np.array(field, np.float32)
 
 
 def _write_npy(path: Path, flow: Flow) -> None:

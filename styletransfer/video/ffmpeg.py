@@ -1,8 +1,8 @@
 """The ffmpeg process behind `media`: what a clip holds, frames out of a clip, frames and sound into one.
 
-The program is the one that imageio-ffmpeg brings. Files are always named to it as `file:` and an absolute path,
-and nothing but local files may be opened on their behalf, so that no name is read as an option, a pattern or an
-address.
+The program is the one that imageio-ffmpeg brings. Files are always named to it as `file:` and an absolute path, so
+that no name is read as an option or an address. Only kinds of files are read that hold their pictures and sound
+themselves: no playlist, script or pattern that leads to other files.
 """
 
 import errno
@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from imageio_ffmpeg import get_ffmpeg_exe
 
+from ..pictures import MAX_PIXELS
+
 Frame = npt.NDArray[np.uint8]
 """`(H, W, 3)` RGB."""
 
@@ -30,6 +32,15 @@ SWSCALE = "flags=bicubic+accurate_rnd+full_chroma_int"
 NO_TIMESTAMP = -(2**63)
 SEEK_MARGIN = 2.0  # seconds
 OWN_CLOCK = "-copyts"  # times as they stand in the file, whatever is left out or skipped
+KINDS = (
+    *("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "asf", "flv", "mxf", "ogg", "ivf", "nut", "dv", "wtv"),
+    *("h264", "hevc", "m4v", "obu", "yuv4mpegpipe"),  # pictures without a container
+    *("gif", "apng", "webp_anim", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pipe"),
+    *("aac", "ac3", "aiff", "caf", "eac3", "flac", "mp3", "w64", "wav"),
+)
+"""ffmpeg's names for the kinds of files that are read. Its others include playlists, patterns of names, programs for
+old computers, drawings that name other files, and plain text."""
+
 STREAMS = ("-map", "0:V", "-map", "0:a?", "-map", "0:s?")
 OVER_WHITE = "format=rgba,split[p][q];[p]drawbox=t=fill:c=white:replace=1[w];[w][q]overlay=format=rgb"
 
@@ -51,6 +62,7 @@ class Header(NamedTuple):
     """What the head of a clip promises, with its first frame; None stands for what it does not say."""
 
     container: str | None  # None: not a media file
+    size: tuple[int, int] | None  # (height, width) of its first video stream, as it lies in the file
     duration: float | None  # seconds, of the longest stream
     fps: Fraction | None  # the average rate of the first video stream
     has_video: bool
@@ -68,16 +80,19 @@ def read_header(path: Path) -> Header:
     duration = re.search(r"Duration: (\d+):(\d+):([\d.]+)", head)
     audio = re.search(r"Stream #0:.*: Audio: (\w+)", head)
     videos = [line for line in re.findall(r"Stream #0:.*: Video: .*", head) if "(attached pic)" not in line]
+    too_large = re.search(r"Picture size (\d+)x(\d+)", log)  # where it is, the stream is listed without one
+    size = too_large or (re.search(r", (\d+)x(\d+)(?![\dx])", videos[0]) if videos else None)
     delays_only = container and container[1] in ("gif", "apng")  # ffmpeg's rate is a guess from the first of them
     fps = re.search(r" ([\d.]*[1-9][\d.]*) fps", videos[0]) if videos and not delays_only else None
     return Header(
         container=container[1] if container else None,
+        size=(int(size[2]), int(size[1])) if size else None,
         duration=_seconds(duration) if duration and "duration from bitrate" not in head else None,
         fps=_exact_rate(float(fps[1])) if fps else None,
         has_video=bool(videos),
         audio_codec=audio[1] if audio else None,
         first=_first_frame(log),
-        complaint=_complaint(log),
+        complaint=_complaint(log) if container or "on whitelist" not in log else "",  # it would list all `KINDS`
     )
 
 
@@ -88,7 +103,7 @@ def _first_frame(log: str) -> FirstFrame | None:
     sar_width, sar_height, width, height = map(int, found.groups()[3:])
     return FirstFrame(
         shape=(height, width),
-        pixel_aspect=Fraction(sar_width, sar_height) if sar_width else Fraction(1),
+        pixel_aspect=Fraction(sar_width, sar_height) if sar_width and sar_height else Fraction(1),
         timestamp=int(found[1]),
         time=float(found[2]),
         has_alpha=bool(re.match(r"yuva|ya\d|gbrap|rgba|bgra|argb|abgr|pal8", found[3])),
@@ -318,7 +333,8 @@ def _local(path: Path) -> str:
 
 
 def _open(path: Path) -> list[str]:
-    return ["-protocol_whitelist", "file", "-i", _local(path)]
+    only = ["-protocol_whitelist", "file", "-format_whitelist", ",".join(KINDS), "-max_pixels", str(MAX_PIXELS)]
+    return [*only, "-i", _local(path)]
 
 
 def _command(level: str, arguments: Sequence[str]) -> list[str]:

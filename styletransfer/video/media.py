@@ -28,6 +28,7 @@ from PIL import Image
 
 from .. import pixels
 from ..pictures import (
+    MAX_PIXELS,
     PART,
     PICTURES,
     Frame,
@@ -45,6 +46,9 @@ from . import ffmpeg
 
 PICTURE_RATE = 25.0
 NEARLY_SQUARE = 0.01
+MAX_FRAMES = 1_000_000
+"""That a clip may have, eleven hours at 25 a second: times in a damaged file can promise billions."""
+_TOO_LARGE = f"expected at most {MAX_PIXELS // 10**6} million pixels: scale it down first"
 _NUMBERED = re.compile(r"%0?([0-9]*)d")
 
 
@@ -135,7 +139,8 @@ def read_video(
         If there is no such file, or no picture in the folder.
     ValueError
         If the file is not a video, has no picture or none that decodes; if pictures differ in size; if `start`,
-        `end`, `fps` or `max_size` do not fit.
+        `end`, `fps` or `max_size` do not fit; if a frame has more than `MAX_PIXELS`, or the clip more than
+        `MAX_FRAMES`.
 
     Warns
     -----
@@ -157,12 +162,18 @@ def _clip_video(path: Path, max_size: int | None, start: Time | None, end: Time 
     packets = ffmpeg.read_packets(path)
     rate = ffmpeg.as_rate(fps) if fps else header.fps or packets.fps or ffmpeg.as_rate(PICTURE_RATE)
     whole = max(1, round(packets.lasting * rate))
+    if whole > MAX_FRAMES:
+        raise ValueError(
+            f"{path} promises {whole} frames, expected at most {MAX_FRAMES}: pass an intact clip, or a lower fps"
+        )
     begin, stop = _part(path, start, end, whole, rate)
     promised = header.duration or 0.0
     cut_off = packets.damaged or packets.end < 0.99 * promised - 0.5
     if cut_off and (stop is None or stop > whole):
         _warn_truncated(path, whole, round(promised * rate))
     shape = _working_shape(first, max_size)
+    if math.prod(shape) > MAX_PIXELS:
+        raise ValueError(f"{path} is {_size(shape)} with square pixels, {_TOO_LARGE}")
     reading = ffmpeg.Reading(path, header.container or "", first, rate, begin, stop, shape)
     length = min(whole, whole if stop is None else stop) - begin
     return Video(
@@ -180,7 +191,9 @@ def _clip_video(path: Path, max_size: int | None, start: Time | None, end: Time 
 def _first_frame(path: Path, header: ffmpeg.Header) -> ffmpeg.FirstFrame:
     if header.first:
         return header.first
-    because = f" ({header.complaint})" if header.complaint else ""
+    if header.size and math.prod(header.size) > MAX_PIXELS:
+        raise ValueError(f"{path} is {_size(header.size)}, {_TOO_LARGE}")
+    because = _because(header)
     if header.container is None:
         raise ValueError(f"{path} is not a video{because}: pass a clip such as .mp4, .mov, .webm or .gif")
     if header.has_video:
@@ -188,6 +201,10 @@ def _first_frame(path: Path, header: ffmpeg.Header) -> ffmpeg.FirstFrame:
     if header.audio_codec:
         raise ValueError(f"{path} has sound but no picture: pass a video")
     raise ValueError(f"{path} holds no picture: pass a video")
+
+
+def _because(header: ffmpeg.Header) -> str:
+    return f" ({header.complaint})" if header.complaint else ""
 
 
 def _working_shape(first: ffmpeg.FirstFrame, max_size: int | None) -> tuple[int, int]:
@@ -370,7 +387,7 @@ def _sound_options(sound: PathLike, container: ffmpeg.Container, start: float, d
     path = existing_file(sound)
     header = ffmpeg.read_header(path)
     if header.container is None:
-        raise ValueError(f"sound={path} is neither sound nor video ({header.complaint}): pass the source of the frames")
+        raise ValueError(f"sound={path} is neither sound nor video{_because(header)}: pass the source of the frames")
     return ffmpeg.sound_options(path, header, container, start=start, duration=duration)
 
 

@@ -21,9 +21,9 @@ import numpy.typing as npt
 
 from ..image import prepare
 from ..options import StyleOptions
-from ..pictures import replacing
 from ..solver import Targets
 from ..styles import StyleLike, Styles, read_styles
+from . import state
 from .carry import FlowPair, Painted, carry, masks_of, repeats
 from .chain import OnStep, finished, load_frames, open_scene
 
@@ -113,14 +113,26 @@ def _blend(
 
 
 def _spread(frames: Iterable[Painted], folder: pathlib.Path) -> int:
-    """Lay the frames out in the folder, as they are before the first pass, and count them."""
+    """Lay the frames out in the folder, as they are before the first pass, and count them.
+
+    Those that are there from an earlier run stay, if they are what it can have left: one frame less, or another, and
+    the frames around it would come out differently.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    count = 0
+    passes: list[int] = []
     for frame in frames:
-        count += 1
-        if not _file(folder, frame.place).exists():
+        file, done = _file(folder, frame.place), 0
+        if file.exists():
+            done, kept = _load(folder, frame.place)
+            if kept.place != frame.place or not np.array_equal(kept.source, frame.source):
+                raise ValueError(f"{file} is of another frame: remove its folder and start again")
+        else:
             _store(folder, frame.place, 0, frame)
-    return count
+        passes.append(done)
+    forward = max(passes) % 2 == 1  # in which direction the latest pass goes
+    if max(passes) - min(passes) > 1 or passes != sorted(passes, reverse=forward):
+        raise ValueError(f"{folder} lacks some frames of an earlier run: remove it and start again")
+    return len(passes)
 
 
 def _file(folder: pathlib.Path, index: int) -> pathlib.Path:
@@ -128,11 +140,10 @@ def _file(folder: pathlib.Path, index: int) -> pathlib.Path:
 
 
 def _store(folder: pathlib.Path, index: int, number: int, painted: Painted) -> None:
-    with replacing(_file(folder, index)) as part:
-        np.savez(part, passes=number, **painted._asdict())
+    state.store(_file(folder, index), painted, passes=number)
 
 
 def _load(folder: pathlib.Path, index: int) -> tuple[int, Painted]:
     """How many passes a frame has seen, and the frame."""
-    with _file(folder, index).open("rb") as file, np.load(file, allow_pickle=False) as data:
-        return int(data["passes"]), Painted(**{name: data[name][()] for name in Painted._fields})
+    painted, passes = state.load(_file(folder, index))
+    return passes, painted
