@@ -197,7 +197,8 @@ def write_finished(
     if not count:
         raise ValueError(f"{folder} holds no finished frame: go on with the job first")
     sound = clip.sound | {"sound_duration": count / clip.fps} if clip.sound else {}
-    return write_video(part, _finished(folder), fps=clip.fps, **sound)
+    write_video(part, _finished(folder), fps=clip.fps, **sound)
+    return painted_clip(part, clip.fps, source, start=options.start, end=options.end, rate=options.fps)
 
 
 def _open_clip(source: Any, target: pathlib.Path, options: StyleOptions) -> Clip:
