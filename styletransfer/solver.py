@@ -4,9 +4,10 @@ What differs from frame to frame is an argument of the compiled step (`Targets`)
 frame included, runs on one graph per frame size: the first frame has reliability 0 everywhere.
 """
 
+import functools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -78,9 +79,9 @@ class Solver:
         weights = options.style_layer_weights or (1.0,) * len(options.style_layers)
         self.layer_weights = [weight / sum(weights) for weight in weights]
         self.optimizer = _optimizer(options)
-        self.step = tf.function(self._step, autograph=False)
-        self._content = tf.function(self._content_features, autograph=False)
-        self._moments = tf.function(self._style_moments, autograph=False)
+        self.step = _compiled(self._step)
+        self._content = _compiled(self._content_features)
+        self._moments = _compiled(self._style_moments)
 
     def content_targets(self, image: npt.ArrayLike) -> tuple[tf.Tensor, ...]:
         """Features of `(1, H, W, 3)` at the content layers."""
@@ -261,6 +262,13 @@ def _style_term(here: Moments, goal: Moments, shares: tf.Tensor | None, gram: bo
         else:
             term += share * losses.normal_distance(here.mean[region], here.gram[region], goal.gram[region])
     return term
+
+
+def _compiled(method: Callable[..., Any]) -> Any:
+    """A method as a graph. TensorFlow counts how often a method's code is traced, over all objects, and warns of the
+    fifth time, as if one solver were traced anew; a partial has no code of its own.
+    """
+    return tf.function(functools.partial(method), autograph=False)
 
 
 def _optimizer(options: StyleOptions) -> Optimizer:

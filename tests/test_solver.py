@@ -224,6 +224,19 @@ def test_a_clip_is_one_trace_first_frame_included(model, style, optimizer):
     assert solver._content.experimental_get_tracing_count() == 1
 
 
+def test_many_solvers_are_not_one_that_is_traced_too_often(model, content, style, caplog):
+    """TensorFlow warns of a function that is traced again and again: here every trace is another solver's."""
+    logger = tf.get_logger()
+    logger.addHandler(caplog.handler)
+    try:
+        for _ in range(6):
+            solver = make_solver(model, content, style, steps=1)
+            list(solver.run(content, solver.targets(content, solver.style_targets(style))))
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert not caplog.messages
+
+
 def test_two_frame_sizes_are_two_traces(model, style):
     solver = make_solver(model, style)
     grams = solver.style_targets(style)

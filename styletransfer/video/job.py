@@ -38,6 +38,7 @@ from .carry import FlowLike, Painted, both_ways
 from .keyframes import painter_of
 from .media import PICTURE_RATE, check_not_source, check_target, read_video, write_video
 from .passes import paint_passes
+from .playback import painted_clip, preview_of
 from .regions import RegionsLike, check_length, open_regions
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def stylize_video(
     flow: FlowLike = None,
     progress: bool = True,
     resume: bool = True,
-    preview: str | os.PathLike[str] | None = None,
+    preview: str | os.PathLike[str] | bool | None = None,
     on_step: Callable[[Iterate], None] | None = None,
     on_frame: Callable[[Progress], None] | None = None,
     **settings: Any,
@@ -108,7 +109,8 @@ def stylize_video(
     resume
         Take up a job on this target that was stopped; False starts again.
     preview
-        A picture file that always holds the frame painted last.
+        A picture file that always holds the frame painted last. In a notebook, without such a name, the frame is shown
+        beside its original while there is a bar: True shows it without one too, False never.
     on_step
         Called with an `Iterate` after every evaluation.
     on_frame
@@ -118,7 +120,7 @@ def stylize_video(
     Returns
     -------
     pathlib.Path
-        The target.
+        The target. A notebook displays it as the clip, beside its original.
 
     Raises
     ------
@@ -129,6 +131,7 @@ def stylize_video(
     """
     options = resolve(options, settings)
     both = both_ways(flow, options.flow_quality)
+    show = preview_of(preview, progress)
     check_target(target)
     target = pathlib.Path(target)
     clip = _open_clip(source, target, options)
@@ -150,19 +153,18 @@ def stylize_video(
             if not (folder / "manifest.json").exists():  # not earlier: a job that fails at the door leaves no folder
                 _write_manifest(folder, manifest)
             bar.update()
-            if preview is None and on_frame is None:
+            if show is None and on_frame is None:
                 continue
+            done = count if options.passes > 1 else painted.place + 1  # passes that were done are gone through again
             picture = shown(painted.result, painted.source, options)
-            if preview is not None:
-                write_image(preview, picture)
+            told = Progress(done, visits, painted.place, to_outside(painted.source), picture)
+            if show is not None:
+                show(told.source, told.painted)
             if on_frame is not None:
-                done = (
-                    count if options.passes > 1 else painted.place + 1
-                )  # passes that were done are gone through again
-                on_frame(Progress(done, visits, painted.place, to_outside(painted.source), picture))
+                on_frame(told)
     write_video(target, _finished(folder), fps=clip.fps, **clip.sound)
     shutil.rmtree(folder)
-    return target
+    return painted_clip(target, clip.fps, source, start=options.start, end=options.end, rate=options.fps)
 
 
 def job_folder(target: str | os.PathLike[str]) -> pathlib.Path:
@@ -195,7 +197,8 @@ def write_finished(
     if not count:
         raise ValueError(f"{folder} holds no finished frame: go on with the job first")
     sound = clip.sound | {"sound_duration": count / clip.fps} if clip.sound else {}
-    return write_video(part, _finished(folder), fps=clip.fps, **sound)
+    write_video(part, _finished(folder), fps=clip.fps, **sound)
+    return painted_clip(part, clip.fps, source, start=options.start, end=options.end, rate=options.fps)
 
 
 def _open_clip(source: Any, target: pathlib.Path, options: StyleOptions) -> Clip:
