@@ -143,11 +143,27 @@ def write_image(target: PathLike, image: npt.ArrayLike) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it takes the place of `path` if the block ends well, and goes if not."""
+    """A name beside `path` to write to; it takes the place of `path` if the block ends well, and goes if not.
+
+    What it takes the place with is on the disk before: a machine that is switched off leaves one or the other, whole.
+    """
     with TemporaryDirectory(dir=path.absolute().parent, prefix=PART) as beside:
         part = Path(beside, "part" + path.suffix)
         yield part
+        to_disk(part)
         os.replace(part, path)
+        to_disk(path.absolute().parent)
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would survive a power failure."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows opens no folders
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def existing_file(source: PathLike) -> Path:

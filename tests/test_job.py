@@ -179,7 +179,7 @@ def test_the_state_on_disk_reaches_no_further_back_than_the_history(model, tmp_p
     with pytest.raises(KeyboardInterrupt):
         stylize_video(MOVING, STYLE, tmp_path / "out", model=model, on_step=stopped_at(4), history=(1, 2), **FEW)
     state = job_folder(tmp_path / "out") / "state"
-    assert names(state) == ["000003.npz", "000004.npz", "opening.npz"]
+    assert names(state) == ["000003.npz", "000004.npz", "opening_000001.npz"]
 
 
 def test_a_job_with_other_arguments_is_not_taken_up(model, tmp_path):

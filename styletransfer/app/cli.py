@@ -209,7 +209,7 @@ def paint_video(arguments: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         if not (job_folder(target) / "manifest.json").exists():
             raise
-        again = "the same command" if arguments.resume else "the same command without --no-resume"
+        again = "the same command" if arguments.resume else "the same command without --restart"
         raise KeyboardInterrupt(
             f"{finished()} of {video.length} frames are finished, what is done is kept in {job_folder(target)}, "
             f"{again} goes on from there"
@@ -319,8 +319,8 @@ def build_parser() -> argparse.ArgumentParser:
     video.add_argument("-o", "--output", metavar="OUT", required=True, help=targets)
     video.add_argument("--flow", **flow)
     video.add_argument("--preview", action="store_true", help="keep the frame painted last in OUT.preview.png")
-    stopped = "go on with a job that was stopped (default: yes)"
-    video.add_argument("--resume", action=argparse.BooleanOptionalAction, help=stopped).default = True
+    again = "start again, even where a job with this target was stopped"
+    video.add_argument("--restart", "--no-resume", dest="resume", action="store_false", help=again)
     add_settings(video)
 
     motion = _command(commands, "flow", "SOURCE -o DIR", show_motion, "Write a clip's optical flow and masks.")

@@ -1,14 +1,6 @@
 """A whole clip as a job: file in, file out, stopped and taken up again without losing a frame.
 
-While it runs, a job lives in a folder beside its target, `OUT.mp4.job/`:
-
-    manifest.json    what is painted with what: a job is only taken up with the same arguments
-    frames/          the finished frames, 000001.png and on
-    state/           000001.npz and on: float32 results, of the last frames or key frames, from which the next one
-                     starts, or, with several passes, of all frames; opening.npz: the frame that the scene began with
-
-Every file is written under another name and renamed when complete. The folder is removed when the target
-is there.
+While it runs, a job lives in a folder beside its target, see `folder`, which is removed when the target is there.
 """
 
 import hashlib
@@ -18,7 +10,6 @@ import logging
 import os
 import pathlib
 import shutil
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -30,11 +21,12 @@ from tqdm.auto import tqdm
 from .. import __version__
 from ..image import shown
 from ..options import StyleOptions, resolve
-from ..pictures import Frame, read_image, replacing, write_image
+from ..pictures import Frame
 from ..pixels import to_outside
 from ..solver import Iterate
 from ..styles import StyleLike, in_frames
 from .carry import FlowLike, Painted, both_ways
+from .folder import JobFolder
 from .keyframes import painter_of
 from .media import PICTURE_RATE, check_not_source, check_target, read_video, write_video
 from .passes import paint_passes
@@ -44,7 +36,10 @@ from .regions import RegionsLike, check_length, open_regions
 log = logging.getLogger(__name__)
 
 FINGERPRINT_BYTES = 1 << 20
-OPENING = "opening.npz"
+FRAME_BYTES = 3.5
+"""Of a pixel of a finished frame and of the result, at most: paint is nearly noise."""
+STATE_BYTES = 40
+"""Of a pixel of a float32 result with what belongs to it."""
 
 
 Masks = Iterable[npt.ArrayLike] | None
@@ -140,37 +135,28 @@ def stylize_video(
         raise TypeError("regions can be gone through once, and a stopped job needs them again: pass a list of masks")
     masks = open_regions(regions, options)
     check_length(masks, clip.length)
-    folder = job_folder(target)
+    folder = JobFolder(target)
     manifest = _manifest(source, style, options, flow, regions)
-    if not (resume and _is_unfinished(folder, manifest)):
-        shutil.rmtree(folder, ignore_errors=True)
-    visits = clip.length and clip.length * options.passes
-    with tqdm(total=visits, unit="frame", disable=not progress, smoothing=0.1) as bar:
-        paint_job = _in_passes if options.passes > 1 else _in_order
-        how = {"model": model, "flow": both, "on_step": _told(bar, on_step)}
-        painting = paint_job(clip, style, masks, options, folder, bar, **how)
-        for count, painted in enumerate(painting, 1):
-            if not (folder / "manifest.json").exists():  # not earlier: a job that fails at the door leaves no folder
-                _write_manifest(folder, manifest)
-            bar.update()
-            if show is None and on_frame is None:
-                continue
-            done = count if options.passes > 1 else painted.place + 1  # passes that were done are gone through again
-            picture = shown(painted.result, painted.source, options)
-            told = Progress(done, visits, painted.place, to_outside(painted.source), picture)
+    how = {"model": model, "flow": both}
+    with folder.held():
+        if not (resume and folder.is_of(manifest)):
+            folder.clear()
+        _tell_space(clip, options, folder.path)
+        count = 0
+        for told in _painted(clip, style, masks, options, folder, manifest, progress, on_step, how):
+            count = max(count, told.place + 1)
             if show is not None:
                 show(told.source, told.painted)
             if on_frame is not None:
                 on_frame(told)
-    write_video(target, _finished(folder), fps=clip.fps, **clip.sound)
-    shutil.rmtree(folder)
+        count = count or min(folder.finished(), clip.length or 0)  # all were finished before
+        folder.complete(target, lambda path: write_video(path, folder.pictures(count), fps=clip.fps, **clip.sound))
     return painted_clip(target, clip.fps, source, start=options.start, end=options.end, rate=options.fps)
 
 
 def job_folder(target: str | os.PathLike[str]) -> pathlib.Path:
     """Where an unfinished job on `target` keeps its frames."""
-    target = pathlib.Path(target)
-    return target.with_name(target.name + ".job")
+    return JobFolder(target).path
 
 
 def write_finished(
@@ -192,12 +178,12 @@ def write_finished(
     """
     options = resolve(options, settings)
     clip = _open_clip(source, pathlib.Path(part), options)
-    folder = job_folder(target)
-    count = sum(1 for _ in _finished_files(folder))
+    folder = JobFolder(target)
+    count = folder.finished()
     if not count:
-        raise ValueError(f"{folder} holds no finished frame: go on with the job first")
+        raise ValueError(f"{folder.path} holds no finished frame: go on with the job first")
     sound = clip.sound | {"sound_duration": count / clip.fps} if clip.sound else {}
-    write_video(part, _finished(folder), fps=clip.fps, **sound)
+    write_video(part, folder.pictures(count), fps=clip.fps, **sound)
     return painted_clip(part, clip.fps, source, start=options.start, end=options.end, rate=options.fps)
 
 
@@ -224,134 +210,86 @@ def _told(bar: Any, on_step: Callable[[Iterate], None] | None) -> Callable[[Iter
     return tell
 
 
+def _painted(
+    clip: Clip,
+    style: StyleLike,
+    regions: Masks,
+    options: StyleOptions,
+    folder: JobFolder,
+    manifest: dict[str, Any],
+    progress: bool,
+    on_step: Callable[[Iterate], None] | None,
+    how: dict[str, Any],
+) -> Iterator[Progress]:
+    """The frames that are still to be painted, with a bar, each told when it is kept."""
+    total = clip.length and clip.length * options.passes
+    with tqdm(total=total, unit="frame", disable=not progress, smoothing=0.1) as bar:
+        how |= {"on_step": _told(bar, on_step)}
+        if options.passes > 1:
+            visits = paint_passes(clip.frames, style, options, folder.states, regions=regions, **how)
+            painting: Iterator[tuple[Painted, bool]] = (
+                (visit.painted, visit.passes == options.passes) for visit in visits
+            )
+        else:
+            painting = _in_order(clip, style, regions, options, folder, bar, how)
+        for count, (painted, last) in enumerate(painting, 1):
+            picture = shown(painted.result, painted.source, options)
+            folder.begin(manifest)  # not earlier: a job that fails at the door leaves no folder
+            if last:
+                folder.keep_frame(painted.place + 1, picture)
+            if painted.key and options.passes == 1:
+                folder.keep_state(painted.place + 1, painted, max(options.history))
+            bar.update()
+            done = count if options.passes > 1 else painted.place + 1  # passes that were done are gone through again
+            yield Progress(done, total, painted.place, to_outside(painted.source), picture)
+
+
 def _in_order(
-    clip: Clip, style: StyleLike, regions: Masks, options: StyleOptions, folder: pathlib.Path, bar: Any, **how: Any
-) -> Iterator[Painted]:
-    """The frames that are still to be painted, each kept before it is yielded."""
-    done, earlier = _state(folder)
-    paint_from = painter_of(options)
-    bar.update(done)
-    frames = iter(clip.frames)
-    first = next(frames) if done else None
-    rest = itertools.islice(frames, done - 1, None) if done else frames
-    how |= {"regions": regions and itertools.islice(regions, done, None), "earlier": earlier, "first": first}
-    for number, painted in enumerate(paint_from(rest, style, options, **how), done + 1):
-        _keep(folder, number, painted, options)
-        yield painted
-
-
-def _in_passes(
-    clip: Clip, style: StyleLike, regions: Masks, options: StyleOptions, folder: pathlib.Path, bar: Any, **how: Any
-) -> Iterator[Painted]:
-    """Every frame of every pass, kept as a picture when the last pass is through with it."""
-    for visit in paint_passes(clip.frames, style, options, folder / "state", regions=regions, **how):
-        if visit.passes == options.passes:
-            _write_frame(folder, visit.place + 1, visit.painted, options)
-        yield visit.painted
-
-
-# ---------------------------------------------------------------- the folder
-
-
-def _write_manifest(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
-    with replacing(folder / "manifest.json") as part:
-        part.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-
-
-def _write_frame(folder: pathlib.Path, number: int, painted: Painted, options: StyleOptions) -> None:
-    (folder / "frames").mkdir(parents=True, exist_ok=True)
-    write_image(_frame_file(folder, number), shown(painted.result, painted.source, options))
-
-
-def _keep(folder: pathlib.Path, number: int, painted: Painted, options: StyleOptions) -> None:
-    """A finished frame, then the state: a job killed between the two paints that frame again, alike.
-
-    Frames between key frames leave no state: they are made again, alike, from the key frame before them. Of others
-    those are kept that the next frame may look back to: the last ones, as the `history` reaches, and one before them.
-    """
-    _write_frame(folder, number, painted, options)
-    if not painted.key:
-        return
-    (folder / "state").mkdir(exist_ok=True)
-    names = (OPENING, _state_file(folder, number).name) if painted.opens else (_state_file(folder, number).name,)
-    for name in names:
-        with replacing(folder / "state" / name) as part:
-            np.savez(part, **painted._asdict())
-    reach = number + 1 - max(options.history)
-    for old in [n for n in _state_numbers(folder) if n <= reach][:-1]:
-        _state_file(folder, old).unlink()
-
-
-def _frame_file(folder: pathlib.Path, number: int) -> pathlib.Path:
-    return folder / "frames" / f"{number:06d}.png"
-
-
-def _state_file(folder: pathlib.Path, number: int) -> pathlib.Path:
-    return folder / "state" / f"{number:06d}.npz"
-
-
-def _finished(folder: pathlib.Path) -> Iterator[Frame]:
-    return map(read_image, _finished_files(folder))
-
-
-def _finished_files(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    files = (_frame_file(folder, number) for number in itertools.count(1))
-    return itertools.takewhile(pathlib.Path.exists, files)
-
-
-def _is_unfinished(folder: pathlib.Path, manifest: dict[str, Any]) -> bool:
-    """Whether `folder` holds a job that can be taken up.
+    clip: Clip,
+    style: StyleLike,
+    regions: Masks,
+    options: StyleOptions,
+    folder: JobFolder,
+    bar: Any,
+    how: dict[str, Any],
+) -> Iterator[tuple[Painted, bool]]:
+    """The frames that are still to be painted in one pass. Those between key frames are made again, alike, from these.
 
     Raises
     ------
     ValueError
-        If it is one with other arguments.
+        If what is finished is not of this clip.
     """
-    try:
-        earlier = json.loads((folder / "manifest.json").read_bytes())
-    except (OSError, ValueError):
-        return False
-    differing = _differences(earlier, manifest)
-    if differing:
-        raise ValueError(
-            f"{folder} holds an unfinished job with other arguments ({differing}): call it with those to finish it, "
-            "or with resume=False (--no-resume) to start again"
+    done, earlier = folder.state()
+    bar.update(done)
+    frames = iter(clip.frames)
+    first = next(frames) if done else None
+    if first is not None and np.shape(first) != earlier[-1].source.shape[1:]:
+        raise ValueError(f"{folder.path} is of another clip: start again with resume=False (--restart)")
+    rest = itertools.islice(frames, done - 1, None) if done else frames
+    masks = regions and itertools.islice(regions, done, None)
+    for painted in painter_of(options)(rest, style, options, regions=masks, earlier=earlier, first=first, **how):
+        yield painted, True
+
+
+def _tell_space(clip: Clip, options: StyleOptions, folder: pathlib.Path) -> None:
+    """Say how much of the disk the job may take, and warn if it is not there."""
+    shape = getattr(clip.frames, "shape", None) or np.shape(clip.frames[0])  # type: ignore[index]
+    frames = clip.length or 1
+    states = frames if options.passes > 1 else min(frames, max(options.history)) + 2
+    needed = shape[0] * shape[1] * (frames * FRAME_BYTES + states * STATE_BYTES)
+    free = shutil.disk_usage(folder).free
+    log.info("%s takes up to %.2f GB while the job runs", folder, needed / 1e9)
+    if free < needed:
+        log.warning(
+            "%s may take %.2f GB and %.2f GB are free: make room, or paint a part, or smaller (max_size)",
+            folder,
+            needed / 1e9,
+            free / 1e9,
         )
-    return True
 
 
-def _state_numbers(folder: pathlib.Path) -> list[int]:
-    """The numbers of the frames whose float32 results are kept, rising."""
-    return sorted(int(file.stem) for file in (folder / "state").glob("[0-9]*.npz"))
-
-
-def _state(folder: pathlib.Path) -> tuple[int, list[Painted]]:
-    """How many frames need not be made again, and, of these, those that are kept; (0, []) for none."""
-    numbers = _state_numbers(folder)
-    if not numbers:
-        return 0, []
-    done = numbers[-1]
-    try:
-        kept = (folder / "state" / OPENING, *(_state_file(folder, number) for number in numbers))
-        frames = {frame.place: frame for frame in map(_load, kept)}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-        log.warning("the state in %s is damaged: painting from the first frame again", folder)
-        return 0, []
-    log.info("going on after frame %d of the job in %s", done, folder)
-    return done, [frames[place] for place in sorted(frames) if place < done]
-
-
-def _load(path: pathlib.Path) -> Painted:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as state:
-        return Painted(**{name: state[name][()] for name in Painted._fields})
-
-
-def _differences(earlier: Any, now: dict[str, Any]) -> str:
-    if not isinstance(earlier, dict):
-        return "its manifest is not readable"
-    old, new = ({**m, **m.get("options", {})} for m in (earlier, now))
-    names = [name for name in new if name != "options" and old.get(name) != new[name]]
-    return ", ".join(f"{name}: {old.get(name)!r}, now {new[name]!r}" for name in names)
+# ---------------------------------------------------------------- what is painted with what
 
 
 def _manifest(
