@@ -72,21 +72,13 @@ class JobFolder:
         """
         self._check()
         check_folder(self.path.absolute().parent, self.path.name)
-        with self._lock():
-            for part in self.path.rglob(PART + "*"):  # of a process that was killed
-                shutil.rmtree(part)
-            try:
-                yield
-            finally:
-                if not self.manifest.exists():  # nothing is lost with it
-                    self.clear()
-                    if os.name != "nt":
-                        (self.path / "lock").unlink()
-        if not self.manifest.exists():
-            with suppress(OSError):  # another process may have begun
-                if os.name == "nt":
-                    (self.path / "lock").unlink()
-                self.path.rmdir()
+        lock = self._lock()
+        try:
+            for part in [*self.path.rglob(PART + "*")]:  # of a process that was killed
+                _remove(part)
+            yield
+        finally:
+            self._let_go(lock)
 
     def _lock(self) -> IO[bytes]:
         lock = self.path / "lock"
@@ -101,6 +93,22 @@ class JobFolder:
                     return file
                 file.close()
 
+    def _let_go(self, lock: IO[bytes]) -> None:
+        """Release the job; without a manifest nothing is lost with its folder, which goes."""
+        file, over = self.path / "lock", not self.manifest.exists()
+        try:
+            if over:
+                self.clear()
+                if sys.platform != "win32":  # which cannot remove what is open; later it might be another's
+                    file.unlink()
+        finally:
+            lock.close()
+        if over:
+            with suppress(OSError):  # another process may have begun
+                if sys.platform == "win32":
+                    file.unlink()
+                self.path.rmdir()
+
     def _check(self) -> None:
         for path in (self.path, self.frames, self.states):
             if path.is_symlink() or (path.exists() and not path.is_dir()):
@@ -110,10 +118,8 @@ class JobFolder:
         """Remove everything but the lock."""
         self.manifest.unlink(missing_ok=True)  # first: what is left of a job that is half removed is none
         for path in self.path.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            elif path.name != "lock":
-                path.unlink()
+            if path.name != "lock":
+                _remove(path)
 
     # ------------------------------------------------------------ what the job is
 
@@ -270,6 +276,13 @@ def _locked(file: IO[bytes]) -> bool:
     except OSError:
         return False
     return True
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _digest(file: pathlib.Path) -> str:
