@@ -52,7 +52,7 @@ class JobFolder:
     """
 
     def __init__(self, target: str | os.PathLike[str]) -> None:
-        target = pathlib.Path(target)
+        self.target = target = pathlib.Path(target)
         self.path = target.with_name(target.name + ".job")
         self.frames, self.states = self.path / "frames", self.path / "state"
         self.manifest, self.digests = self.path / "manifest.json", self.path / "frames.sha256"
@@ -74,8 +74,7 @@ class JobFolder:
         check_folder(self.path.absolute().parent, self.path.name)
         lock = self._lock()
         try:
-            for part in [*self.path.rglob(PART + "*")]:  # of a process that was killed
-                _remove(part)
+            self._tidy()
             yield
         finally:
             self._let_go(lock)
@@ -92,6 +91,15 @@ class JobFolder:
                 if lock.exists() and os.path.samestat(os.fstat(file.fileno()), lock.stat()):
                     return file
                 file.close()
+
+    def _tidy(self) -> None:
+        """Remove the half-written files of a process that was killed, and end the line that it was writing."""
+        for folder in (self.path, self.target):
+            for part in [*folder.rglob(PART + "*")]:
+                _remove(part)
+        if self.digests.is_file() and self.digests.read_bytes()[-1:] not in (b"", b"\n"):
+            with self.digests.open("a", encoding="ascii") as lines:
+                lines.write("\n")
 
     def _let_go(self, lock: IO[bytes]) -> None:
         """Release the job; without a manifest nothing is lost with its folder, which goes."""
@@ -197,18 +205,18 @@ class JobFolder:
 
     # ------------------------------------------------------------ the result
 
-    def complete(self, target: pathlib.Path, write: Callable[[pathlib.Path], Any]) -> None:
-        """Let `write` make the result, move it to `target`, and remove the job.
+    def complete(self, suffix: str, write: Callable[[pathlib.Path], Any]) -> None:
+        """Let `write` make the result, a file with `suffix` or a folder, move it to the target, and remove the job.
 
-        A file is made inside the folder, so that a process that is killed leaves nothing elsewhere.
+        It is made inside the folder, so that a process that is killed leaves nothing elsewhere.
         """
-        if target.suffix and not target.is_dir():
-            made = self.path / f"result{target.suffix}"
-            write(made)
-            os.replace(made, target)
-            to_disk(target.absolute().parent)
+        if self.target.is_dir():
+            write(self.target)  # new pictures for old ones
         else:
-            write(target)
+            made = self.path / f"result{suffix}"
+            write(made)
+            os.replace(made, self.target)
+            to_disk(self.target.absolute().parent)
         self.clear()
 
     # ------------------------------------------------------------ state

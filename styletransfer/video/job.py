@@ -28,7 +28,7 @@ from ..styles import StyleLike, in_frames
 from .carry import FlowLike, Painted, both_ways
 from .folder import JobFolder
 from .keyframes import painter_of
-from .media import PICTURE_RATE, check_not_source, check_target, read_video, write_video
+from .media import PICTURE_RATE, check_not_source, check_target, read_video, video_suffix, write_video
 from .passes import paint_passes
 from .playback import painted_clip, preview_of
 from .regions import RegionsLike, check_length, open_regions
@@ -128,7 +128,7 @@ def stylize_video(
     both = both_ways(flow, options.flow_quality)
     show = preview_of(preview, progress)
     check_target(target)
-    target = pathlib.Path(target)
+    suffix, target = video_suffix(target), pathlib.Path(target)
     clip = _open_clip(source, target, options)
     options = in_frames(options, clip.fps)
     if isinstance(regions, Iterator):
@@ -150,7 +150,7 @@ def stylize_video(
             if on_frame is not None:
                 on_frame(told)
         count = count or min(folder.finished(), clip.length or 0)  # all were finished before
-        folder.complete(target, lambda path: write_video(path, folder.pictures(count), fps=clip.fps, **clip.sound))
+        folder.complete(suffix, lambda path: write_video(path, folder.pictures(count), fps=clip.fps, **clip.sound))
     return painted_clip(target, clip.fps, source, start=options.start, end=options.end, rate=options.fps)
 
 

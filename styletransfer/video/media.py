@@ -38,6 +38,7 @@ from ..pictures import (
     existing_file,
     read_image,
     replacing,
+    to_disk,
     upright_shape,
     write_image,
 )
@@ -363,14 +364,19 @@ def _write_pictures(folder: Path, pictures: Iterable[Frame]) -> None:
         part = Path(beside, "part")
         part.mkdir()
         for number, picture in enumerate(pictures, 1):
-            Image.fromarray(picture).save(part / f"{number:06}.png")
+            file = part / f"{number:06}.png"
+            Image.fromarray(picture).save(file)
+            to_disk(file)
+        to_disk(part)
         if not folder.is_dir():
             part.rename(folder)
+            to_disk(folder.absolute().parent)
             return
         for earlier in filter(_is_result, folder.iterdir()):
             earlier.unlink()
         for file in part.iterdir():
             file.rename(folder / file.name)
+        to_disk(folder)
 
 
 def _is_result(path: Path) -> bool:
@@ -436,15 +442,21 @@ def check_not_source(source: PathLike, target: PathLike) -> None:
         raise ValueError(f"{os.fspath(target)} is the source itself: give the result another name")
 
 
-def _container(target: PathLike) -> ffmpeg.Container | None:
-    """How to write `target`; None for a folder of pictures."""
+def video_suffix(target: PathLike) -> str:
+    """What kind of video `target` names; nothing for a folder of pictures."""
     path, suffix = Path(target), Path(target).suffix.lower()
-    if path.is_dir() or not suffix or os.fspath(target).endswith(("/", os.sep)):
-        return None
-    if suffix not in ffmpeg.CONTAINERS:
+    if path.is_dir() or os.fspath(target).endswith(("/", os.sep)):
+        return ""
+    if suffix and suffix not in ffmpeg.CONTAINERS:
         known = ", ".join(ffmpeg.CONTAINERS)
         raise ValueError(f"{path} ends in {suffix}, expected one of {known}, or a folder (no suffix) for pictures")
-    return ffmpeg.CONTAINERS[suffix]
+    return suffix
+
+
+def _container(target: PathLike) -> ffmpeg.Container | None:
+    """How to write `target`; None for a folder of pictures."""
+    suffix = video_suffix(target)
+    return ffmpeg.CONTAINERS[suffix] if suffix else None
 
 
 # --- checks ---
