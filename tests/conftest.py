@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import warnings
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read by TensorFlow when it is imported
 
@@ -41,6 +42,16 @@ def model() -> keras.Model:
             layer.set_weights([spread * rng.standard_normal(kernel, np.float32), 5 * rng.standard_normal(bias)])
     network.trainable = False
     return network
+
+
+@pytest.fixture(scope="session")
+def weights(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of these random weights."""
+    path = tmp_path_factory.mktemp("weights") / "random.weights.h5"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Keras' own
+        model.save_weights(path)
+    return str(path)
 
 
 def texture(height: int, width: int, seed: int = 0, smooth: float = 2.0) -> np.ndarray:

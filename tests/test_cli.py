@@ -35,16 +35,6 @@ def texture(shape: tuple[int, int], seed: int) -> np.ndarray:
     return coarse.repeat(8, axis=0).repeat(8, axis=1)
 
 
-@pytest.fixture(scope="module")
-def weights(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A file of random weights."""
-    path = tmp_path_factory.mktemp("weights") / "random.weights.h5"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Keras' own
-        model.save_weights(path)
-    return str(path)
-
-
 @pytest.fixture
 def desk(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """The working folder, with a picture, a style and a clip that pans."""
