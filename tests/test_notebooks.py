@@ -31,8 +31,8 @@ def shown(cell):
     return [
         kind
         for output in cell.outputs
-        for kind in output.get("data", {})
-        if kind.startswith("image/") or "<video" in output["data"].get("text/html", "")
+        for kind, data in sorted(output.get("data", {}).items())
+        if kind.startswith("image/") or (kind == "text/html" and "<video" in data)
     ]
 
 

@@ -278,7 +278,8 @@ def encode(
     crf = container.default_crf if quality is None else round(container.worst_crf * (1 - quality / 100))
     pipe = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{shape[1]}x{shape[0]}", "-framerate", str(fps)]
     video = [option.format(crf=crf) for option in container.video]
-    target = ["-f", container.muxer, _local(path)]
+    # bitexact: no random identifiers, the same bytes again
+    target = ["-fflags", "+bitexact", "-f", container.muxer, _local(path)]
     arguments = [*pipe, "-i", "pipe:0", *sound, *video, *target]
     with _running(arguments, stdin=PIPE) as (process, log):
         fed = _feed(process.stdin, frames)

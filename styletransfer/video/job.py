@@ -19,7 +19,7 @@ import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from .. import __version__
-from ..image import shown
+from ..image import load_picture, shown
 from ..options import StyleOptions, resolve
 from ..pictures import Frame
 from ..pixels import to_outside
@@ -264,7 +264,7 @@ def _in_order(
     bar.update(done)
     frames = iter(clip.frames)
     first = next(frames) if done else None
-    if first is not None and np.shape(first) != earlier[-1].source.shape[1:]:
+    if first is not None and load_picture(first, options.max_size, "frame 0").shape != earlier[-1].source.shape:
         raise ValueError(f"{folder.path} is of another clip: start again with resume=False (--restart)")
     rest = itertools.islice(frames, done - 1, None) if done else frames
     masks = regions and itertools.islice(regions, done, None)
