@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 from ...options import StyleOptions
 from ...pictures import replacing
-from ...video.folder import JobFolder
 
 log = logging.getLogger("styletransfer")
 
@@ -103,7 +102,7 @@ class Job:
 
     def save(self) -> None:
         """Write what must outlive the page."""
-        told = {name: getattr(self, name) for name in ("name", "state", "error", "total", "made")}
+        told = {name: getattr(self, name) for name in ("name", "state", "error", "total", "made", "done")}
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(self.folder / "job.json") as file:
             file.write_text(json.dumps({**told, "request": self.request._asdict()}), encoding="utf-8")
@@ -174,7 +173,7 @@ def stored_jobs(root: Path) -> list[Job]:
         if job.active:
             job.state = STOPPED
             job.part.unlink(missing_ok=True)  # of an earlier stop
-        job.done = (job.total or 0) if job.state == FINISHED else JobFolder(job.target).finished()
+            job.done = len([*job.folder.glob("painted.mp4.job/frames/*.png")])
         jobs.append(job)
     return sorted(jobs, key=lambda job: job.made)
 
