@@ -63,14 +63,14 @@ def add_settings(command: argparse.ArgumentParser, without: Iterable[str] = ()) 
     for setting in fields(StyleOptions):
         if setting.name in without:
             continue
-        name, kinds = "--" + setting.name.replace("_", "-"), _kinds(setting)
-        text = f"{setting.metadata['help']} (default: {_shown(setting.default)})".replace("%", "%%")
+        name, kinds = "--" + setting.name.replace("_", "-"), kinds_of(setting)
+        text = f"{setting.metadata['help']} (default: {shown(setting.default)})".replace("%", "%%")
         if kinds == (bool,):
             action: Any = group.add_argument(name, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
             choices = setting.metadata.get("choices")
             metavar = "{" + ",".join(choices) + "}" if choices else METAVARS[str if str in kinds else kinds[0]]
-            action = group.add_argument(name, type=partial(_value, kinds), metavar=metavar, help=text)
+            action = group.add_argument(name, type=partial(value_of, kinds), metavar=metavar, help=text)
         action.default = argparse.SUPPRESS
 
 
@@ -96,7 +96,7 @@ def shape(text: str) -> tuple[int, int]:
     return height, width
 
 
-def _kinds(setting: "Field[Any]") -> tuple[Any, ...]:
+def kinds_of(setting: "Field[Any]") -> tuple[Any, ...]:
     """The types that a field takes and a command line can write: `int | None` -> `(int, NoneType)`."""
     hint = get_type_hints(StyleOptions)[setting.name]
     kinds = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
@@ -104,7 +104,7 @@ def _kinds(setting: "Field[Any]") -> tuple[Any, ...]:
     return tuple(kind for kind in kinds if kind in written)
 
 
-def _value(kinds: tuple[Any, ...], text: str) -> Any:
+def value_of(kinds: tuple[Any, ...], text: str) -> Any:
     """`text` as the first of `kinds` that it fits; what fits none is left for `StyleOptions` to refuse."""
     if types.NoneType in kinds and text.lower() == "none":
         return None
@@ -125,7 +125,7 @@ def _number(text: str, kind: Any) -> Any:
         return text
 
 
-def _shown(default: Any) -> str:
+def shown(default: Any) -> str:
     """A default as a help text shows it."""
     if isinstance(default, bool):
         return "yes" if default else "no"

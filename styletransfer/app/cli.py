@@ -1,10 +1,11 @@
-"""The command line: `styletransfer image`, `video`, `flow`, `evaluate` and `demo`.
+"""The command line: `styletransfer image`, `video`, `flow`, `evaluate`, `demo` and `gui`.
 
 What can be refused is refused before TensorFlow is imported, so that a typing error is answered at once. Exit
 status: 0 done, 1 the job failed, 2 the call was wrong, 130 stopped with Ctrl-C.
 """
 
 import argparse
+import importlib.metadata
 import importlib.util
 import logging
 import time
@@ -82,6 +83,14 @@ masks, and difference.mp4: what lights up in it is what the flow does not explai
   styletransfer evaluate clip.mp4 painted.mp4 --start 0:01:30 --end 0:01:40
 
 The part that was painted is named as it was for `styletransfer video`. docs/metrics.md defines every measure.""",
+    "gui": """examples:
+  styletransfer gui
+  styletransfer gui --preset offline --max-size 256
+  styletransfer gui --share                        (in Colab: prints an address that anybody can open)
+  styletransfer gui --jobs /media/large/jobs
+
+The settings are those that the page begins with. Finished and stopped clips are kept in the folder of jobs, and are
+there again when the page is opened again.""",
     "demo": """examples:
   styletransfer demo
   styletransfer demo -o somewhere --size 416x240 --frames 48
@@ -285,6 +294,37 @@ def paint_demo(arguments: argparse.Namespace) -> None:
         log.info("wrote %s", path)
 
 
+def open_page(arguments: argparse.Namespace) -> None:
+    """`styletransfer gui`."""
+    settings = given_settings(arguments)
+    StyleOptions(**settings)
+    if not _has_gradio():
+        raise ValueError("the page needs gradio 6 or newer: `pip install 'video-style-transfer[gui]'`")
+    if not 0 < arguments.max_upload:
+        raise ValueError(f"--max-upload {arguments.max_upload:g}, expected megabytes above 0")
+
+    from .page.server import page_folder, serve, wait
+    from .page.studio import Studio
+
+    if arguments.host not in ("127.0.0.1", "localhost", "::1"):
+        log.warning("whoever can reach %s can use this page and this machine's time", arguments.host)
+    if arguments.share:
+        log.warning("whoever is told the page's public address can use it and this machine's time")
+    studio = Studio(Path(arguments.jobs) if arguments.jobs else page_folder(), settings)
+    how = {"share": arguments.share, "browser": arguments.browser, "max_upload": arguments.max_upload}
+    page, address = serve(studio, host=arguments.host, port=arguments.port, **how)
+    log.info("the page is at %s, its clips in %s; Ctrl-C ends it", address, studio.shelf.root)
+    studio.start()
+    wait(page, studio)
+
+
+def _has_gradio() -> bool:
+    try:
+        return int(importlib.metadata.version("gradio").split(".")[0]) >= 6
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
 # ---------------------------------------------------------------- parser
 
 
@@ -346,6 +386,17 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--frames", metavar="N", type=int, default=24, help="length of the clip (default: %(default)s)")
     demo.add_argument("--size", metavar="WxH", type=shape, default=(144, 256), help="its size (default: 256x144)")
     add_settings(demo)
+
+    page = _command(commands, "gui", "", open_page, "Open a page in the browser: choose, paint, watch.")
+    here = "the address to serve on; any but this machine's own lets others in (default: %(default)s)"
+    page.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help=here)
+    page.add_argument("--port", metavar="N", type=int, help="(default: the first free one from 7860 on)")
+    page.add_argument("--share", action="store_true", help="make a public address, for Colab")
+    page.add_argument("--jobs", metavar="FOLDER", help="where clips are kept (default: a folder of this user's own)")
+    largest = "largest file that may be brought, in megabytes (default: %(default)s)"
+    page.add_argument("--max-upload", metavar="N", type=float, default=500, help=largest)
+    page.add_argument("--no-browser", dest="browser", action="store_false", help="print the address and open nothing")
+    add_settings(page)
     return parser
 
 

@@ -52,6 +52,7 @@ class Job:
     state: str = WAITING
     error: str = ""
     total: int | None = None  # frames
+    fps: float = 0.0
     made: float = field(default_factory=time.time)
     done: int = 0
     step: int = 0  # evaluations of the frame that is painted
@@ -102,7 +103,7 @@ class Job:
 
     def save(self) -> None:
         """Write what must outlive the page."""
-        told = {name: getattr(self, name) for name in ("name", "state", "error", "total", "made", "done")}
+        told = {name: getattr(self, name) for name in ("name", "state", "error", "total", "made", "done", "fps")}
         self.folder.mkdir(parents=True, exist_ok=True)
         with replacing(self.folder / "job.json") as file:
             file.write_text(json.dumps({**told, "request": self.request._asdict()}), encoding="utf-8")

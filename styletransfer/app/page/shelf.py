@@ -25,7 +25,7 @@ from . import own
 
 CLIP, STYLE = "clip", "style"
 EXAMPLE = "example"
-THUMB = 320
+THUMB = 480
 """Longer side of the small pictures, in pixels."""
 MOST = 100
 """Things that a visitor may have on the shelf."""

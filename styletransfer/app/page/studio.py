@@ -234,7 +234,7 @@ class Studio:
         clip = self.shelf.find(job.visitor, job.request.clip).file
         styles = [self.shelf.find(job.visitor, style).file for style in job.request.styles]
         video = read_video(clip, max_size=options.max_size, start=options.start, end=options.end, fps=options.fps)
-        job.total = video.length
+        job.total, job.fps = video.length, video.fps
         first: Frame | None = None if job.done else next(iter(video))
         self._go_on(job)
 
