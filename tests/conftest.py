@@ -2,7 +2,15 @@
 
 import os
 import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read by TensorFlow when it is imported
 
@@ -11,6 +19,8 @@ import keras
 import numpy as np
 import pytest
 from scipy import ndimage
+
+from styletransfer.app.page.shelf import Shelf
 
 # The same examples in every run, and no clock: a busy machine must not fail a test.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
@@ -52,6 +62,48 @@ def weights(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> str
         warnings.simplefilter("ignore", DeprecationWarning)  # Keras' own
         model.save_weights(path)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The page's own pictures, drawn once for all tests."""
+    root = tmp_path_factory.mktemp("drawn")
+    Shelf(root)
+    return root / "own"
+
+
+@pytest.fixture
+def page_root(tmp_path: pathlib.Path, drawn: pathlib.Path) -> pathlib.Path:
+    """A folder of the page's jobs."""
+    shutil.copytree(drawn, tmp_path / "page" / "own")
+    return tmp_path / "page"
+
+
+@contextmanager
+def open_page(root: pathlib.Path, *words: str) -> Iterator[str]:
+    """`styletransfer gui` on a folder of jobs, with these options, until the block ends; its address."""
+    said = root.parent / f"{root.name}.log"
+    command = [sys.executable, "-m", "styletransfer", "gui", "--no-browser", "--jobs", str(root), *words]
+    with said.open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    try:
+        wait_for(lambda: "the page is at" in said.read_text() or process.poll() is not None)
+        address = re.search(r"the page is at (\S+?)/?,", said.read_text())
+        assert address, said.read_text()
+        yield address[1]
+        process.send_signal(signal.SIGINT)  # Ctrl-C
+        assert process.wait(60) == 0, said.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Return as soon as `what` holds; fail if that takes longer."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.01)
 
 
 def texture(height: int, width: int, seed: int = 0, smooth: float = 2.0) -> np.ndarray:

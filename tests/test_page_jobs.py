@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from conftest import texture
+from conftest import texture, wait_for
 
 from styletransfer.app.page import jobs as jobs_module
 from styletransfer.app.page.jobs import FAILED, FINISHED, PAINTING, STOPPED, WAITING, Job, Request, in_words, time_left
@@ -20,22 +20,6 @@ from styletransfer.video.media import read_image, read_video, write_image, write
 
 FRAMES = 6
 ANNA, BERT = new_token(), new_token()
-PATIENCE = 60.0
-
-
-@pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Our own pictures, drawn once for all tests."""
-    root = tmp_path_factory.mktemp("drawn")
-    Shelf(root)
-    return root / "own"
-
-
-@pytest.fixture
-def root(tmp_path: pathlib.Path, drawn: pathlib.Path) -> pathlib.Path:
-    """A folder of jobs."""
-    shutil.copytree(drawn, tmp_path / "page" / "own")
-    return tmp_path / "page"
 
 
 @pytest.fixture
@@ -47,7 +31,7 @@ def quick(weights: str) -> dict[str, Any]:
 
 @pytest.fixture
 def open_studio(
-    root: pathlib.Path, quick: dict[str, Any], model: keras.Model, monkeypatch: pytest.MonkeyPatch
+    page_root: pathlib.Path, quick: dict[str, Any], model: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Studio]]:
     """Opens the page's studio on the folder; whatever is open at the end is closed."""
     monkeypatch.setattr(Studio, "_network", lambda self, weights: model)
@@ -56,7 +40,7 @@ def open_studio(
     def make(start: bool = True) -> Studio:
         for one in opened:
             one.close()
-        opened.append(Studio(root, quick))
+        opened.append(Studio(page_root, quick))
         if start:
             opened[-1].start()
         return opened[-1]
@@ -72,11 +56,8 @@ def bring_clip(studio: Studio, visitor: str, folder: pathlib.Path, frames: int =
     return studio.shelf.take(visitor, CLIP, file, "holiday.mp4").id
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < end, "it takes too long"
-        time.sleep(0.01)
+def files(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def settle(job: Job) -> Job:
@@ -87,24 +68,24 @@ def settle(job: Job) -> Job:
 # --- what is brought ---
 
 
-def test_a_clip_is_moved_to_the_shelf_and_nothing_stays_behind(root, tmp_path):
-    shelf = Shelf(root)
+def test_a_clip_is_moved_to_the_shelf_and_nothing_stays_behind(page_root, tmp_path):
+    shelf = Shelf(page_root)
     file = write_video(tmp_path / "upload.mp4", [texture(32, 48)] * 5, fps=10)
     thing = shelf.take(ANNA, CLIP, file, "../../my holiday.mp4")
     assert not file.exists()
-    assert thing.file.is_relative_to(root / ANNA) and is_token(thing.id)
+    assert thing.file.is_relative_to(page_root / ANNA) and is_token(thing.id)
     assert thing.seconds == pytest.approx(0.5) and thing.words == "0.5 s, 48x32, 10 frames a second, no sound"
     assert read_image(thing.thumb).shape == (32, 48, 3)
-    assert shelf.find(ANNA, thing.id) == thing == Shelf(root).find(ANNA, thing.id)
+    assert shelf.find(ANNA, thing.id) == thing == Shelf(page_root).find(ANNA, thing.id)
 
 
-def test_of_a_style_only_the_pixels_are_kept(root, tmp_path):
+def test_of_a_style_only_the_pixels_are_kept(page_root, tmp_path):
     from PIL import Image
 
     picture, exif = Image.fromarray(texture(32, 48)), Image.Exif()
     exif[0x010E] = "where we live"
     picture.save(tmp_path / "photo.jpg", exif=exif)
-    thing = Shelf(root).take(ANNA, STYLE, tmp_path / "photo.jpg", "photo.jpg")
+    thing = Shelf(page_root).take(ANNA, STYLE, tmp_path / "photo.jpg", "photo.jpg")
     assert not (tmp_path / "photo.jpg").exists() and b"where we live" not in thing.file.read_bytes()
     assert read_image(thing.file).shape == (32, 48, 3)
 
@@ -119,19 +100,21 @@ def test_of_a_style_only_the_pixels_are_kept(root, tmp_path):
         (CLIP, b"#EXTM3U\nfile:///etc/passwd\n", "notes.txt is not a video"),
     ],
 )
-def test_a_wrong_file_is_refused_in_one_sentence_and_leaves_nothing(root, tmp_path, kind, data, words):
+def test_a_wrong_file_is_refused_in_one_sentence_and_leaves_nothing(page_root, tmp_path, kind, data, words):
     (tmp_path / "tmp 1.txt").write_bytes(data)
-    shelf = Shelf(root)
-    before = sorted(root.rglob("*"))
+    shelf = Shelf(page_root)
+    before = files(page_root)
     with pytest.raises(ValueError, match=words) as error:
         shelf.take(ANNA, kind, tmp_path / "tmp 1.txt", "notes.txt")
     said = str(error.value)
     assert str(tmp_path) not in said and "\n" not in said and said.endswith(".")
-    assert [path for path in sorted(root.rglob("*")) if path.is_file()] == [path for path in before if path.is_file()]
+    assert [path for path in sorted(page_root.rglob("*")) if path.is_file()] == [
+        path for path in before if path.is_file()
+    ]
 
 
-def test_a_full_shelf_and_a_full_disk_refuse(root, tmp_path, monkeypatch):
-    shelf = Shelf(root)
+def test_a_full_shelf_and_a_full_disk_refuse(page_root, tmp_path, monkeypatch):
+    shelf = Shelf(page_root)
 
     def bring() -> None:
         shelf.take(ANNA, STYLE, write_image(tmp_path / "a.png", texture(8, 8)), "a.png")
@@ -146,8 +129,8 @@ def test_a_full_shelf_and_a_full_disk_refuse(root, tmp_path, monkeypatch):
         bring()
 
 
-def test_a_thing_is_found_by_its_owner_alone(root, tmp_path):
-    shelf = Shelf(root)
+def test_a_thing_is_found_by_its_owner_alone(page_root, tmp_path):
+    shelf = Shelf(page_root)
     thing = shelf.take(ANNA, STYLE, write_image(tmp_path / "a.png", texture(8, 8)), "a.png")
     assert thing in shelf.styles(ANNA) and thing not in shelf.styles(BERT)
     for name in (thing.id, "../" + ANNA, str(thing.file), "", None):
@@ -155,14 +138,14 @@ def test_a_thing_is_found_by_its_owner_alone(root, tmp_path):
             shelf.find(BERT, name)
 
 
-def test_what_no_job_needs_goes_after_a_day(root, tmp_path):
-    shelf = Shelf(root)
+def test_what_no_job_needs_goes_after_a_day(page_root, tmp_path):
+    shelf = Shelf(page_root)
     old, needed = (shelf.take(ANNA, STYLE, write_image(tmp_path / f"{name}.png", texture(8, 8)), name) for name in "ab")
-    (root / ANNA / "things" / new_token()).mkdir()  # half there
+    (page_root / ANNA / "things" / new_token()).mkdir()  # half there
     shelf.tidy({needed.id})
     assert old in shelf.styles(ANNA)
     shelf.tidy({needed.id}, older=-1)
-    assert [path.name for path in (root / ANNA / "things").iterdir()] == [needed.id]
+    assert [path.name for path in (page_root / ANNA / "things").iterdir()] == [needed.id]
     assert old not in shelf.styles(ANNA) and needed in shelf.styles(ANNA)
 
 
@@ -290,12 +273,12 @@ def test_a_job_whose_clip_is_gone_says_so(open_studio, tmp_path):
     assert settle(job).words() == "This picture or clip is no longer here: choose it again."
 
 
-def test_weights_that_cannot_be_had_are_named_with_the_way_out(root, monkeypatch):
+def test_weights_that_cannot_be_had_are_named_with_the_way_out(page_root, monkeypatch):
     def unreachable(self, weights):
         raise ConnectionError("no network")
 
     monkeypatch.setattr(Studio, "_network", unreachable)
-    studio = Studio(root, {})
+    studio = Studio(page_root, {})
     studio.start()
     job = studio.paint(ANNA, EXAMPLE, ["night"], {"steps": 1})
     assert "choose the quality offline" in settle(job).words() and "choose the quality offline" in studio.missing
@@ -369,7 +352,7 @@ def test_finished_and_stopped_jobs_outlive_the_page(open_studio, tmp_path):
     assert stopped.state == FINISHED and read_video(stopped.result).length == 12
 
 
-def test_a_job_that_was_killed_is_stopped_and_playable_when_the_page_is_back(open_studio, root, tmp_path):
+def test_a_job_that_was_killed_is_stopped_and_playable_when_the_page_is_back(open_studio, page_root, tmp_path):
     studio = open_studio()
     clip = bring_clip(studio, ANNA, tmp_path, 12)
     job = studio.paint(ANNA, clip, ["night"], {})
@@ -385,7 +368,7 @@ def test_a_job_that_was_killed_is_stopped_and_playable_when_the_page_is_back(ope
     assert again.state == STOPPED and 2 <= again.done == read_video(again.result).length
 
 
-def test_removing_a_job_leaves_nothing_of_it_nor_of_its_clip(open_studio, root, tmp_path):
+def test_removing_a_job_leaves_nothing_of_it_nor_of_its_clip(open_studio, page_root, tmp_path):
     studio = open_studio()
     clip = bring_clip(studio, ANNA, tmp_path, 12)
     one = studio.paint(ANNA, clip, ["night"], {})
@@ -395,24 +378,24 @@ def test_removing_a_job_leaves_nothing_of_it_nor_of_its_clip(open_studio, root, 
     assert not one.folder.exists() and studio.jobs(ANNA) == [two]
     assert studio.shelf.find(ANNA, clip)
     studio.remove(two)
-    assert [path for path in (root / ANNA).rglob("*") if path.is_file()] == []
+    assert files(page_root / ANNA) == []
     assert studio.shelf.find(ANNA, "night")
 
 
-def test_a_visitor_that_is_no_token_is_not_read_from_the_disk(root, quick):
-    (root / "jobs").mkdir()
-    folder = root / "stranger" / "jobs" / new_token()
+def test_a_visitor_that_is_no_token_is_not_read_from_the_disk(page_root, quick):
+    (page_root / "jobs").mkdir()
+    folder = page_root / "stranger" / "jobs" / new_token()
     job = Job(folder, Request(EXAMPLE, ("night",), {}), "x")
     job.save()
-    studio = Studio(root, quick)
+    studio = Studio(page_root, quick)
     assert studio.public(job.id) is None
-    assert jobs_module.stored_jobs(root)  # it is there
+    assert jobs_module.stored_jobs(page_root)  # it is there
     assert json.loads((folder / "job.json").read_text())["state"] == WAITING
 
 
-def test_a_damaged_record_is_left_alone_and_reported(root, quick, caplog):
-    file = root / ANNA / "jobs" / new_token() / "job.json"
+def test_a_damaged_record_is_left_alone_and_reported(page_root, quick, caplog):
+    file = page_root / ANNA / "jobs" / new_token() / "job.json"
     file.parent.mkdir(parents=True)
     file.write_text("{")
-    assert Studio(root, quick).jobs(ANNA) == []
+    assert Studio(page_root, quick).jobs(ANNA) == []
     assert "left alone" in caplog.text and file.read_text() == "{"

@@ -300,7 +300,7 @@ def open_page(arguments: argparse.Namespace) -> None:
     StyleOptions(**settings)
     if not _has_gradio():
         raise ValueError("the page needs gradio 6 or newer: `pip install 'video-style-transfer[gui]'`")
-    if not 0 < arguments.max_upload:
+    if not arguments.max_upload > 0:
         raise ValueError(f"--max-upload {arguments.max_upload:g}, expected megabytes above 0")
 
     from .page.server import page_folder, serve, wait

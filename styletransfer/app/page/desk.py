@@ -4,6 +4,7 @@ A visitor's browser keeps the `desk`: who it is, and the names of the clip, the 
 call brings it along, and the studio decides what of it this visitor may see.
 """
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,17 @@ show();
 SURE = "(desk) => [desk, confirm('Remove this clip, and all that was painted of it?')]"
 
 
+def _owned(act: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, called with a desk that has a visitor, whatever a browser sends."""
+
+    @functools.wraps(act)
+    def acting(self: "Desk", desk: Any, *more: Any) -> Any:
+        known = isinstance(desk, dict) and is_token(desk.get("visitor"))
+        return act(self, dict(desk) if known else {"visitor": new_token()}, *more)
+
+    return acting
+
+
 class Desk:
     """The page of a studio; `blocks` is it, and `looks` is how Gradio is to show it."""
 
@@ -58,11 +70,11 @@ class Desk:
 
     def _lay_out_form(self) -> None:
         self.styles = _custom(PICKER, "picker.js", "styles")
-        self.new_styles = gr.File(label="Your own style pictures, one or several", file_count="multiple", height=110)
+        drop: dict[str, Any] = {"height": 120, "elem_classes": "st-drop"}
+        self.new_styles = gr.File(label="Your own style pictures", file_count="multiple", elem_id="new-styles", **drop)
         self.clip = _custom(PICKER, "picker.js", "clip")
-        self.new_clip = gr.File(label="Your clip", height=110)
-        with gr.Row():
-            self.example = gr.Button("Use our example clip", size="sm")
+        self.new_clip = gr.File(label="Your own clip", elem_id="new-clip", **drop)
+        self.example = gr.Button("Use our example clip", size="sm", elem_id="example")
         with gr.Accordion("Record with the camera", open=False):
             mirrored = gr.WebcamOptions(mirror=False)
             self.camera = gr.Video(sources=["webcam"], webcam_options=mirrored, include_audio=True, show_label=False)
@@ -72,7 +84,7 @@ class Desk:
         with gr.Row():
             self.paint = gr.Button("PAINT", variant="primary", elem_id="paint")
             self.stop = gr.Button("STOP", variant="stop", interactive=False, elem_id="stop")
-        self.say = gr.HTML("", html_template=NOTICE, js_on_load=SAYING, elem_id="say")
+        self.say = gr.HTML("", html_template=NOTICE, js_on_load=SAYING, elem_id="say", elem_classes="st-own")
         self.stage = _custom(_text("stage.html"), "stage.js", "stage")
         self.works = _custom(PICKER, "picker.js", "works")
         self.remove = gr.Button("Remove this clip", size="sm", visible=False, elem_id="remove")
@@ -84,7 +96,7 @@ class Desk:
 
     def _connect(self) -> None:
         widgets = self.settings.widgets
-        seen = [self.stage, self.works, self.paint, self.stop, self.remove]
+        seen = [self.stage, self.works, self.stop, self.remove]
         form = [self.desk, self.say, self.styles, self.clip, *seen]
         everything = [*form, *widgets]
         hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -93,7 +105,7 @@ class Desk:
             event(act, [self.desk, *more], outputs, **hidden)
 
         on(self.blocks.load, self.arrive, [], everything)
-        on(self.styles.select, self.choose_styles, [], form)  # type: ignore[attr-defined]
+        on(self.styles.select, self.choose_styles, [], form)
         on(self.new_styles.upload, self.bring_styles, [self.new_styles], [*form, self.new_styles])
         length = [self.settings.start, self.settings.length]
         on(self.new_clip.upload, self.bring_clip, [self.new_clip], [*form, self.new_clip, self.camera, *length])
@@ -101,20 +113,22 @@ class Desk:
         on(self.example.click, self.take_example, [], [*form, *length])
         on(self.paint.click, self.start_painting, widgets, form)
         on(self.stop.click, self.stop_painting, [], form)
-        on(self.works.select, self.choose_work, [], everything)  # type: ignore[attr-defined]
+        on(self.works.select, self.choose_work, [], everything)
         self.remove.click(self.remove_work, [self.desk, self.sure], everything, js=SURE, **hidden)
         watched = [*seen, self.worry, self.say, self.settings.preset]
         self.clock.tick(self.look, [self.desk, self.worry, self.settings.preset], watched, queue=False, **hidden)
 
-    def arrive(self, desk: Any) -> Updates:
+    @_owned
+    def arrive(self, desk: dict[str, Any]) -> Updates:
         """A browser opens the page, or opens it again."""
-        desk = dict(desk) if isinstance(desk, dict) and is_token(desk.get("visitor")) else {"visitor": new_token()}
         return self._shown(desk) | self._settings_of(desk)
 
+    @_owned
     def choose_styles(self, desk: dict[str, Any], event: gr.EventData) -> Updates:
         """Style pictures are ticked; another work begins."""
         return self._shown(desk | {"styles": list(event.chosen), "job": None})
 
+    @_owned
     def bring_styles(self, desk: dict[str, Any], files: list[str] | None) -> Updates:
         """Style pictures are uploaded: they are the ones to paint in."""
         said, brought = "", []
@@ -126,6 +140,7 @@ class Desk:
         desk = desk | ({"styles": brought, "job": None} if brought else {})
         return self._shown(desk) | {self.say: said, self.new_styles: None}
 
+    @_owned
     def bring_clip(self, desk: dict[str, Any], file: str | None) -> Updates:
         """A clip is uploaded or recorded."""
         cleared: Updates = {self.new_clip: None, self.camera: None}
@@ -136,10 +151,12 @@ class Desk:
         except ValueError as error:
             return {self.say: str(error)} | cleared
 
+    @_owned
     def take_example(self, desk: dict[str, Any]) -> Updates:
         """Our own clip is to be painted."""
         return self._clip_chosen(desk, self.studio.shelf.find(desk["visitor"], EXAMPLE))
 
+    @_owned
     def start_painting(self, desk: dict[str, Any], *values: Any) -> Updates:
         """PAINT: a new job, or the one that was stopped."""
         visitor, clip = desk["visitor"], desk.get("clip") or ""
@@ -151,12 +168,14 @@ class Desk:
             return {self.say: str(error)}
         return self._shown(desk | {"job": job.id})
 
+    @_owned
     def stop_painting(self, desk: dict[str, Any]) -> Updates:
         """STOP."""
         if job := self._job(desk):
             self.studio.stop(job)
         return self._shown(desk)
 
+    @_owned
     def choose_work(self, desk: dict[str, Any], event: gr.EventData) -> Updates:
         """Another of the visitor's jobs is to be seen: what it was made of lies on the desk again."""
         job = self.studio.job(desk["visitor"], next(iter(event.chosen), None))
@@ -165,6 +184,7 @@ class Desk:
         desk = desk | {"job": job.id, "clip": job.request.clip, "styles": list(job.request.styles)}
         return self._shown(desk) | self._settings_of(desk)
 
+    @_owned
     def remove_work(self, desk: dict[str, Any], sure: bool) -> Updates:
         """The job on the desk goes, with all that was made of it."""
         job = self._job(desk)
@@ -173,6 +193,7 @@ class Desk:
         self.studio.remove(job)
         return self._shown(desk | {"job": None, "clip": None})
 
+    @_owned
     def look(self, desk: dict[str, Any], worry: str, preset: str) -> Updates:
         """The clock ticks: how far is it?"""
         new = self._seen(desk)
@@ -198,14 +219,11 @@ class Desk:
 
     def _seen(self, desk: dict[str, Any]) -> Updates:
         """Everything that depends on the jobs."""
-        if not is_token(desk.get("visitor")):
-            return {}
         job, jobs = self._job(desk), self.studio.jobs(desk["visitor"])
         works = [_pick(one.id, f"{one.name}: {one.state}", self._thumb(one)) for one in jobs]
         return {
             self.stage: self._stage(desk, job),
             self.works: {"label": "Your clips", "kind": "radio", "things": works, "chosen": [job.id] if job else []},
-            self.paint: gr.update(interactive=not (job and job.active)),
             self.stop: gr.update(interactive=bool(job and job.active and not job.stopping)),
             self.remove: gr.update(visible=job is not None),
         }
@@ -214,8 +232,13 @@ class Desk:
         """What the stage needs to show the desk, or the job."""
         visitor, clip = desk["visitor"], self._clip(desk)
         styles = [style for style in self.studio.shelf.styles(visitor) if style.id in (desk.get("styles") or [])]
-        plan = {"clip": clip and _address(clip), "styles": [_address(style) for style in styles]}
-        return {**plan, "job": job and self._progress(job)}
+        missing = [name for name, there in (("a style picture", styles), ("a clip", clip)) if not there]
+        return {
+            "clip": clip and _address(clip),
+            "styles": [_address(style) for style in styles],
+            "words": f"Choose {' and '.join(missing)}." if missing else "Press PAINT.",
+            "job": job and self._progress(job),
+        }
 
     def _progress(self, job: Job) -> dict[str, Any]:
         address = f"page/jobs/{job.id}"
@@ -253,7 +276,7 @@ class Desk:
             Path(file).unlink(missing_ok=True)
 
     def _job(self, desk: dict[str, Any]) -> Job | None:
-        return self.studio.job(desk.get("visitor", ""), desk.get("job"))
+        return self.studio.job(desk["visitor"], desk.get("job"))
 
     def _clip(self, desk: dict[str, Any]) -> Thing | None:
         try:
@@ -271,7 +294,8 @@ def _custom(template: str, script: str, name: str) -> gr.HTML:
 
     Gradio evaluates what it puts into a template, and the names of files come from anywhere.
     """
-    return gr.HTML(html_template=template, js_on_load=_text(script), apply_default_css=False, elem_id=name)
+    looks: dict[str, Any] = {"apply_default_css": False, "elem_id": name, "elem_classes": "st-own"}
+    return gr.HTML(html_template=template, js_on_load=_text(script), **looks)
 
 
 def _picks(label: str, things: list[Thing], chosen: list[str] | None) -> dict[str, Any]:

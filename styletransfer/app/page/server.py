@@ -58,6 +58,7 @@ def serve(
         footer_links=[],
         ssr_mode=False,
         enable_monitoring=False,
+        run_history=False,
         **desk.looks,
     )
     return desk.blocks, public or local

@@ -37,15 +37,19 @@ class Settings:
         self.given = given
         options = StyleOptions(**given)
         self.preset = gr.Radio([*PRESETS], value=options.preset, label="Quality", info=_help("preset"))
+        seconds: dict[str, Any] = {"minimum": 0, "min_width": 90}
         with gr.Row():
-            self.start = gr.Number(0, label="Start", info="seconds", minimum=0, min_width=90)
-            self.length = gr.Number(None, label="Length", info="seconds; empty: to the end", minimum=0, min_width=90)
+            self.start = gr.Number(0, label="Start", info="Seconds.", elem_id="start", **seconds)
+            self.length = gr.Number(label="Length", info="Seconds; empty: to the end.", elem_id="length", **seconds)
         size = min(options.max_size or LARGEST, LARGEST)
-        self.size = gr.Slider(SMALLEST, LARGEST, size, step=16, label="Size", info="longer side of the result, pixels")
-        steady = "how firmly each frame is held to the one before: 1 is usual, 0 not at all"
+        self.size = gr.Slider(
+            SMALLEST, LARGEST, size, step=16, label="Size", info="Longer side of the result, in pixels."
+        )
+        steady = "How firmly each frame is held to the one before: 1 is usual, 0 not at all."
         self.steadiness = gr.Slider(0, 10, 1, step=0.5, label="Steadiness", info=steady)
         self.colours = gr.Radio(COLOURS, value=options.preserve_color, label="Colours")
         self.rest = [field for field in fields(StyleOptions) if field.name not in FRONT]
+        self.names = [field.name for field in self.rest]
         with gr.Accordion("More", open=False), gr.Row():
             self.more = [self._widget(field, options) for field in self.rest]
         self.preset.change(self.hints, self.preset, self.more, show_progress="hidden", api_visibility="private")
@@ -69,7 +73,7 @@ class Settings:
         if begin:
             settings["start"] = begin
         if length and not (clip and begin + length > clip.seconds - 0.01):
-            settings["end"] = begin + float(length)
+            settings["end"] = round(begin + float(length), 3)
         if steadiness != 1:
             settings["temporal_weight"] = steadiness * self._options(preset).temporal_weight
         for field, text in zip(self.rest, more, strict=True):
@@ -85,12 +89,10 @@ class Settings:
         usual, weight = self._options(preset).temporal_weight, settings.get("temporal_weight")
         steadiness = weight / usual if weight is not None and usual else 1
         colours = settings.get("preserve_color", "none")
-        front = [preset, begin, length and round(length, 2), settings.get("max_size", LARGEST), steadiness, colours]
-        return front + [
-            _written(settings[field.name]) if field.name in settings and settings[field.name] != own else ""
-            for field in self.rest
-            for own in [self.given.get(field.name)]
-        ]
+        length = length and round(length, 3)
+        front = [preset, begin, length, settings.get("max_size", LARGEST), round(steadiness, 3), colours]
+        given, said = ({name: _written(value) for name, value in both.items()} for both in (self.given, settings))
+        return front + [said[name] if said.get(name) != given.get(name) else "" for name in self.names]
 
     def hints(self, preset: str) -> list[Any]:
         """What the fields under "more" are when they are left as they are."""
@@ -106,7 +108,11 @@ class Settings:
         return StyleOptions(**(self.given | {"preset": preset}))
 
     def _widget(self, field: "Field[Any]", options: StyleOptions) -> Any:
-        words = {"label": field.name.replace("_", " ").capitalize(), "info": field.metadata["help"], "min_width": 260}
+        words = {
+            "label": field.name.replace("_", " ").capitalize(),
+            "info": _sentence(field.metadata["help"]),
+            "min_width": 260,
+        }
         if _offers(field, options):
             return gr.Dropdown(_choices(field, options), value="", **words)
         return gr.Textbox("", placeholder=shown(getattr(options, field.name)), max_lines=1, **words)
@@ -139,8 +145,12 @@ def _parsed(field: "Field[Any]", text: str) -> Any:
 
 
 def _written(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else shown(value)
+    return shown(tuple(value) if isinstance(value, list) else value)
 
 
 def _help(name: str) -> str:
-    return str(StyleOptions.__dataclass_fields__[name].metadata["help"])
+    return _sentence(StyleOptions.__dataclass_fields__[name].metadata["help"])
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:] + "."

@@ -118,7 +118,7 @@ function load(next) {
 }
 
 function show() {
-  const { clip: source, styles = [], job } = props.value ?? {};
+  const { clip: source, styles = [], words: hint = '', job } = props.value ?? {};
   const mode = job?.play ? 'play' : job?.live ? 'live' : source || styles.length ? 'plan' : 'empty';
   stage.dataset.mode = mode;
   stage.dataset.state = job?.state ?? '';
@@ -126,7 +126,7 @@ function show() {
   put(left, mode === 'live' ? [job.live[0]] : source ? [source] : [], 'Original');
   put(right, mode === 'live' ? [job.live[1]] : styles, mode === 'plan' ? 'Style' : 'Painted');
   if (bar.value !== (job?.share ?? 0)) bar.value = job?.share ?? 0;
-  const said = job?.words ?? 'Choose a style picture and a clip, and press PAINT.';
+  const said = job?.words ?? hint;
   if (words.textContent !== said) words.textContent = said;
 }
 
