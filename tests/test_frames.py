@@ -118,6 +118,18 @@ def test_after_a_cut_a_frame_starts_afresh(model):
     np.testing.assert_array_equal(after, next(stylize_frames([other], STYLE, model=model, **settings)))
 
 
+def test_a_flow_that_leads_nowhere_is_told_and_holds_nothing(model, caplog):
+    def lost(source, target):
+        return np.full((*source.shape[:2], 2), 1e6, np.float32)
+
+    settings = {"steps": 3, "tolerance": 0.0, "normalize": False, **FEW}
+    with caplog.at_level("INFO", "styletransfer"):
+        painted = list(stylize_frames(pan(3), STYLE, model=model, flow=lost, **settings))
+    alone = [next(stylize_frames([frame], STYLE, model=model, **settings)) for frame in pan(3)]
+    np.testing.assert_array_equal(painted, alone)
+    assert [f"frame {k} begins a new scene" in caplog.text for k in range(3)] == [False, True, True]
+
+
 def test_a_held_frame_takes_the_earlier_result_and_no_step(model):
     frame, noise = pan(1)[0], np.random.default_rng(0).integers(-2, 3, (48, 64, 3))
     again = np.clip(frame.astype(int) + noise, 0, 255).astype(np.uint8)

@@ -1,5 +1,6 @@
 """The chain: frame after frame, each held to those painted before it (Ruder et al. 2016, sections 3 and 4.2)."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from ..options import StyleOptions
 from ..solver import Iterate
 from ..styles import StyleLike, Styles, read_styles
 from .carry import UNTOLD, Array, FlowPair, Painted, carry, masks_of, repeats
+
+log = logging.getLogger(__name__)
 
 OnStep = Callable[[Iterate], None] | None
 
@@ -48,6 +51,8 @@ def paint(
             memory.append(paint_one(styles, frame, memory, options.history, opening, options, flow, on_step))
         if memory[-1].opens:
             opening = memory[-1]
+            if frame.place > 0:
+                log.info("frame %d begins a new scene: nothing of the paint before it can be held to", frame.place)
         yield memory[-1]
 
 
