@@ -118,9 +118,10 @@ class JobFolder:
                 self.path.rmdir()
 
     def _check(self) -> None:
-        for path in (self.path, self.frames, self.states):
-            if path.is_symlink() or (path.exists() and not path.is_dir()):
-                raise ValueError(f"{path} is not a folder that a job has made: remove it, or name another target")
+        folders, files = (self.path, self.frames, self.states), (self.path / "lock", self.manifest, self.digests)
+        for path, right in [(path, path.is_dir()) for path in folders] + [(path, path.is_file()) for path in files]:
+            if path.is_symlink() or (path.exists() and not right):
+                raise ValueError(f"{path} is not what a job has made: remove it, or name another target")
 
     def clear(self) -> None:
         """Remove everything but the lock."""

@@ -1,6 +1,6 @@
 """What a job takes of the disk and of memory, told before it begins.
 
-The numbers were measured: `python benchmarks/memory.py`, see `docs/defaults.md`.
+The numbers were measured: `python benchmarks/memory.py`, see `docs/jobs.md`.
 """
 
 import logging
@@ -27,11 +27,11 @@ EXTRA_STATES = 4
 """Beside those that `history` reaches back to: one further back, the scene's opening and the next one's, and the one
 that is being written."""
 
-BASE_MEMORY = 1.3e9
+BASE_MEMORY = 1.35e9
 """Of a process that paints a tiny clip: TensorFlow, the network, its gradients' graph."""
-NETWORK_MEMORY = 2500
+NETWORK_MEMORY = 2300
 """Of a pixel of what the network sees at once."""
-PIXEL_MEMORY = 1200
+PIXEL_MEMORY = 700
 """Of a pixel beyond that: frames, flow, masks."""
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 MEMINFO = pathlib.Path("/proc/meminfo")
@@ -61,7 +61,7 @@ def disk_needed(
 def memory_needed(shape: tuple[int, int], options: StyleOptions) -> int:
     """Bytes of memory that painting a clip takes at most, however long it is: of the processor, without a GPU."""
     pixels = math.prod(shape)
-    at_once = pixels if options.max_tile is None else min(pixels, options.max_tile**2)
+    at_once = math.prod(min(side, options.max_tile or side) for side in shape)
     steps = 24 * options.lbfgs_memory if options.optimizer == "lbfgs" else 24
     return math.ceil(BASE_MEMORY + NETWORK_MEMORY * at_once + (PIXEL_MEMORY + steps) * pixels)
 
