@@ -140,13 +140,13 @@ def read_styles(style: Any) -> list[pixels.Picture]:
     FileNotFoundError, ValueError
         If one of them is not a picture, or the list is empty.
     """
-    named = {f"style {index}": one for index, one in enumerate(style, 1)} if _is_several(style) else {"style": style}
+    named = {f"style {index}": one for index, one in enumerate(style, 1)} if is_several(style) else {"style": style}
     if not named:
         raise ValueError("style is an empty list: expected at least one picture")
     return [_read_style(one, name) for name, one in named.items()]
 
 
-def _is_several(style: Any) -> bool:
+def is_several(style: Any) -> bool:
     """Whether `style` is a list of pictures, not one picture written as nested lists of numbers."""
     if not isinstance(style, list | tuple):
         return False

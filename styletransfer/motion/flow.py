@@ -180,9 +180,12 @@ def _to_flow(flow: tf.Tensor) -> Flow:
     return np.ascontiguousarray(np.moveaxis(flow.numpy(), 0, -1))
 
 
-@functools.partial(tf.function, autograph=False)
 def _estimate(source: tf.Tensor, target: tf.Tensor, quality: str) -> tf.Tensor:
-    """Coarse to fine: pictures (B, 3, H, W) in [0, 1] -> flow (2, B, H, W)."""
+    """Coarse to fine: pictures (B, 3, H, W) in [0, 1] -> flow (2, B, H, W).
+
+    Each level is a graph, not all of them one: of a graph that is large for the memory TensorFlow's optimiser breaks
+    the loops (a `TemporaryVariable` of `AccumulateNV2` outlives the call).
+    """
     settings = QUALITIES[quality]
     sources, targets = _pyramid(source), _pyramid(target)
     finest = min(settings.finest, len(sources) - 1)
@@ -221,7 +224,7 @@ def _resize_flow(flow: tf.Tensor, shape: tuple[int, int]) -> tf.Tensor:
 
 
 def _refined(source: tf.Tensor, target: tf.Tensor, flow: tf.Tensor, *counts: int) -> tf.Tensor:
-    refine = _refine if _pixels(flow) >= LARGE else _refine_any_size
+    refine = _refine_at(tuple(source.shape)) if _pixels(flow) >= LARGE else _refine_any_size
     return tf.ensure_shape(refine(source, target, flow, *map(tf.constant, counts)), flow.shape)
 
 
@@ -267,6 +270,12 @@ _refine_any_size = tf.function(_refine, input_signature=(*_ANY_SIZE, *[_COUNT] *
 _fuse_any_size = tf.function(fuse, input_signature=_ANY_SIZE, autograph=False)
 """Traced once for all small levels of all pictures: tracing takes longer than running them."""
 _fuse = tf.function(fuse, jit_compile=True, autograph=False)
+
+
+@functools.lru_cache(maxsize=32)
+def _refine_at(shape: tuple[int, ...]) -> Callable[..., tf.Tensor]:
+    """`_refine` for pictures of one shape: of one function for all, TensorFlow warns that it is traced too often."""
+    return tf.function(_refine, autograph=False)
 
 
 def _stage(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import pathlib
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -24,7 +23,8 @@ from ..options import StyleOptions, resolve
 from ..pictures import Frame
 from ..pixels import to_outside
 from ..solver import Iterate
-from ..styles import StyleLike, in_frames
+from ..styles import StyleLike, in_frames, is_several
+from . import space
 from .carry import FlowLike, Painted, both_ways
 from .folder import JobFolder
 from .keyframes import painter_of
@@ -36,11 +36,6 @@ from .regions import RegionsLike, check_length, open_regions
 log = logging.getLogger(__name__)
 
 FINGERPRINT_BYTES = 1 << 20
-FRAME_BYTES = 3.5
-"""Of a pixel of a finished frame and of the result, at most: paint is nearly noise."""
-STATE_BYTES = 40
-"""Of a pixel of a float32 result with what belongs to it."""
-
 
 Masks = Iterable[npt.ArrayLike] | None
 
@@ -141,7 +136,8 @@ def stylize_video(
     with folder.held():
         if not (resume and folder.is_of(manifest)):
             folder.clear()
-        _tell_space(clip, options, folder.path)
+        styles = len(style) if is_several(style) else 1  # type: ignore[arg-type]
+        _tell_space(clip, options, folder.path, 0 if masks is None else styles + 1, bool(suffix))
         count = 0
         for told in _painted(clip, style, masks, options, folder, manifest, progress, on_step, how):
             count = max(count, told.place + 1)
@@ -272,21 +268,14 @@ def _in_order(
         yield painted, True
 
 
-def _tell_space(clip: Clip, options: StyleOptions, folder: pathlib.Path) -> None:
-    """Say how much of the disk the job may take, and warn if it is not there."""
-    shape = getattr(clip.frames, "shape", None) or np.shape(clip.frames[0])  # type: ignore[index]
-    frames = clip.length or 1
-    states = frames if options.passes > 1 else min(frames, max(options.history)) + 2
-    needed = shape[0] * shape[1] * (frames * FRAME_BYTES + states * STATE_BYTES)
-    free = shutil.disk_usage(folder).free
-    log.info("%s takes up to %.2f GB while the job runs", folder, needed / 1e9)
-    if free < needed:
-        log.warning(
-            "%s may take %.2f GB and %.2f GB are free: make room, or paint a part, or smaller (max_size)",
-            folder,
-            needed / 1e9,
-            free / 1e9,
-        )
+def _tell_space(clip: Clip, options: StyleOptions, folder: pathlib.Path, regions: int, film: bool) -> None:
+    """Say what the job may take of the disk and of memory, and warn if it is not there."""
+    shape = getattr(clip.frames, "shape", None)
+    if shape is None:
+        shape = load_picture(clip.frames[0], options.max_size, "frame 0").shape[1:]  # type: ignore[index]
+    height, width = shape[:2]
+    disk = space.disk_needed((height, width), clip.length or 1, options, regions=regions, film=film)
+    space.tell(folder, disk, space.memory_needed((height, width), options))
 
 
 # ---------------------------------------------------------------- what is painted with what
