@@ -60,10 +60,11 @@ def served(
         job = studio.paint(ANNA["visitor"], thing.id, ["night"], {})
         wait_for(lambda: not job.active)
         assert job.state == FINISHED, job.error
-        with open_page(root, "--max-upload", "0.5", "--weights", weights) as address:
-            yield Served(studio, Desk(studio), address, job)
-        assert not (root / "uploads").exists()
+        desk = Desk(studio)
         studio.close()
+        with open_page(root, "--max-upload", "0.5", "--weights", weights) as address:
+            yield Served(studio, desk, address, job)
+        assert not (root / "uploads").exists()
 
 
 def test_the_page_lets_nothing_come_from_another_host(served):
@@ -82,6 +83,7 @@ def test_what_is_painted_is_handed_out_also_in_parts(served):
     part = served.get(address, headers={"range": "bytes=10-19"})
     assert part.status_code == 206 and part.content == whole.content[10:20]
     assert served.get(f"/page/jobs/{served.job.id}/original.mp4").content == served.job.original.read_bytes()
+    assert served.get(f"/page/jobs/{served.job.id}/thumb.jpg").content == served.job.thumb.read_bytes()
     assert served.get("/page/things/night.jpg").headers["content-type"] == "image/jpeg"
 
 
@@ -246,9 +248,10 @@ def test_the_hints_follow_the_quality():
 def test_missing_weights_are_told_once_and_the_way_out_is_chosen(desk, served, monkeypatch):
     monkeypatch.setattr(served.studio, "missing", "They cannot be had.")
     new = desk.look(BERT, "", "default")
-    assert new[desk.say] == "They cannot be had." and new[desk.settings.preset] == "offline"
+    assert "the quality is set to offline" in new[desk.say] and new[desk.settings.preset] == "offline"
     assert desk.say not in desk.look(BERT, new[desk.worry], "default")
-    assert desk.settings.preset not in desk.look(BERT, "", "fine")
+    new = desk.look(BERT, "", "fine")
+    assert desk.settings.preset not in new and new[desk.say] == "They cannot be had."
 
 
 # --- the command ---
@@ -258,6 +261,11 @@ def test_without_gradio_the_command_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setattr(cli, "_has_gradio", lambda: False)
     assert cli.main(["gui"]) == 2
     assert "pip install 'video-style-transfer[gui]'" in capsys.readouterr().err
+
+
+def test_two_pages_do_not_share_a_folder(served, capsys):
+    assert cli.main(["gui", "--jobs", str(served.studio.shelf.root)]) == 2
+    assert "another page keeps its clips in" in capsys.readouterr().err
 
 
 def test_other_addresses_are_warned_of(monkeypatch, capsys, page_root):

@@ -24,6 +24,7 @@ TICK = 1.0
 Updates = dict[Any, Any]
 """What is new on the page, by component."""
 
+INSTEAD = "ImageNet's weights cannot be had here: the quality is set to offline, which needs no download."
 PICKER = "<fieldset class='st-picker'></fieldset>"
 NOTICE = "<p role='alert' class='st-notice'></p>"
 SAYING = """
@@ -202,9 +203,9 @@ class Desk:
         """The clock ticks: how far is it?"""
         new = self._seen(desk)
         if self.studio.missing and not worry:  # told once, and the way out is taken where nothing else was chosen
-            usual = preset == self.studio.options.preset
+            own = preset != self.studio.options.preset or "weights" in self.studio.settings
             new |= {self.worry: "told", self.say: self.studio.missing}
-            new |= {self.settings.preset: "offline"} if usual and "weights" not in self.studio.settings else {}
+            new |= {} if own else {self.say: INSTEAD, self.settings.preset: "offline"}
         return new
 
     # ------------------------------------------------------------ what is seen
@@ -289,6 +290,8 @@ class Desk:
             return None
 
     def _thumb(self, job: Job) -> str:
+        if job.thumb.is_file():
+            return f"page/jobs/{job.id}/thumb.jpg?{job.done}"
         clip = self.studio.shelf.public(job.request.clip)
         return _address(clip) if clip else ""
 

@@ -90,8 +90,9 @@ def _routes(studio: Studio) -> list[Route]:
 
     def clip(request: Request) -> Response:
         job = studio.public(request.path_params["job"])
-        files = {} if job is None else {"original.mp4": job.original, "painted.mp4": job.result}
-        return _file(files.get(request.path_params["name"]))
+        names = {"original.mp4": "original", "painted.mp4": "result", "thumb.jpg": "thumb"}
+        name = names.get(request.path_params["name"])
+        return _file(getattr(job, name) if job and name else None)
 
     def live(request: Request) -> Response:
         job, side = studio.public(request.path_params["job"]), request.path_params["side"]
