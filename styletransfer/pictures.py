@@ -5,13 +5,14 @@ there before stays.
 """
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import imageio.v3 as iio
 import numpy as np
@@ -19,6 +20,11 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from . import pixels
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Frame: TypeAlias = npt.NDArray[np.uint8]
@@ -164,6 +170,18 @@ def to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def locked(file: IO[bytes]) -> bool:
+    """Lock `file` until it is closed or the process ends, however it ends; False if another has."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def existing_file(source: PathLike) -> Path:

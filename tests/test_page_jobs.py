@@ -194,6 +194,7 @@ def test_a_job_is_painted_and_both_clips_have_the_same_frames(open_studio, tmp_p
     assert job.result == job.target and not job.part.exists()
     assert (painted.length, painted.fps, painted.shape) == (original.length, original.fps, original.shape)
     assert painted.length == FRAMES and job.words() == "Finished: 6 frames."
+    assert read_image(job.thumb).shape == (32, 48, 3)
     source, result = job.live
     assert source[:2] == result[:2] == b"\xff\xd8"  # JPEG
 
@@ -382,20 +383,19 @@ def test_removing_a_job_leaves_nothing_of_it_nor_of_its_clip(open_studio, page_r
     assert studio.shelf.find(ANNA, "night")
 
 
-def test_a_visitor_that_is_no_token_is_not_read_from_the_disk(page_root, quick):
+def test_a_visitor_that_is_no_token_is_not_read_from_the_disk(open_studio, page_root):
     (page_root / "jobs").mkdir()
     folder = page_root / "stranger" / "jobs" / new_token()
     job = Job(folder, Request(EXAMPLE, ("night",), {}), "x")
     job.save()
-    studio = Studio(page_root, quick)
-    assert studio.public(job.id) is None
+    assert open_studio(start=False).public(job.id) is None
     assert jobs_module.stored_jobs(page_root)  # it is there
     assert json.loads((folder / "job.json").read_text())["state"] == WAITING
 
 
-def test_a_damaged_record_is_left_alone_and_reported(page_root, quick, caplog):
+def test_a_damaged_record_is_left_alone_and_reported(open_studio, page_root, caplog):
     file = page_root / ANNA / "jobs" / new_token() / "job.json"
     file.parent.mkdir(parents=True)
     file.write_text("{")
-    assert Studio(page_root, quick).jobs(ANNA) == []
+    assert open_studio(start=False).jobs(ANNA) == []
     assert "left alone" in caplog.text and file.read_text() == "{"

@@ -60,10 +60,11 @@ def served(
         job = studio.paint(ANNA["visitor"], thing.id, ["night"], {})
         wait_for(lambda: not job.active)
         assert job.state == FINISHED, job.error
-        with open_page(root, "--max-upload", "0.5", "--weights", weights) as address:
-            yield Served(studio, Desk(studio), address, job)
-        assert not (root / "uploads").exists()
+        desk = Desk(studio)
         studio.close()
+        with open_page(root, "--max-upload", "0.5", "--weights", weights) as address:
+            yield Served(studio, desk, address, job)
+        assert not (root / "uploads").exists()
 
 
 def test_the_page_lets_nothing_come_from_another_host(served):
@@ -82,6 +83,7 @@ def test_what_is_painted_is_handed_out_also_in_parts(served):
     part = served.get(address, headers={"range": "bytes=10-19"})
     assert part.status_code == 206 and part.content == whole.content[10:20]
     assert served.get(f"/page/jobs/{served.job.id}/original.mp4").content == served.job.original.read_bytes()
+    assert served.get(f"/page/jobs/{served.job.id}/thumb.jpg").content == served.job.thumb.read_bytes()
     assert served.get("/page/things/night.jpg").headers["content-type"] == "image/jpeg"
 
 
@@ -104,6 +106,9 @@ def test_what_is_painted_is_handed_out_also_in_parts(served):
         "/gradio_api/file={root}/own/night.png",
         "/gradio_api/file={code}",
         "/gradio_api/file=../../../../etc/passwd",
+        "/gradio_api/file%3d/etc/passwd",
+        "/gradio_api/stream/x/y/0/playlist-file",
+        "/gradio_api/deep_link",
         "/gradio_api/proxy=http://127.0.0.1:1/",
         "/monitoring",
         "/gradio_api/runs",
@@ -124,7 +129,9 @@ def test_an_upload_cannot_be_read_back_and_a_large_one_is_refused(served):
     assert answer.status_code == 200
     (path,) = answer.json()
     assert pathlib.Path(path).is_relative_to(served.uploads)
-    assert served.get(f"/gradio_api/file={path}").status_code == 403
+    assert pathlib.Path(path).read_bytes() == b"x" * 1000
+    for address in ("/gradio_api/file=", "/file=", "/gradio_api/file/", "//gradio_api/file=", "/gradio_api//file="):
+        assert served.get(address + path).status_code == 404
     before = sorted(served.uploads.rglob("*"))
     answer = upload(served, "b.png", b"x" * 600_000)
     assert answer.status_code == 413
@@ -241,9 +248,10 @@ def test_the_hints_follow_the_quality():
 def test_missing_weights_are_told_once_and_the_way_out_is_chosen(desk, served, monkeypatch):
     monkeypatch.setattr(served.studio, "missing", "They cannot be had.")
     new = desk.look(BERT, "", "default")
-    assert new[desk.say] == "They cannot be had." and new[desk.settings.preset] == "offline"
+    assert "the quality is set to offline" in new[desk.say] and new[desk.settings.preset] == "offline"
     assert desk.say not in desk.look(BERT, new[desk.worry], "default")
-    assert desk.settings.preset not in desk.look(BERT, "", "fine")
+    new = desk.look(BERT, "", "fine")
+    assert desk.settings.preset not in new and new[desk.say] == "They cannot be had."
 
 
 # --- the command ---
@@ -253,6 +261,11 @@ def test_without_gradio_the_command_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setattr(cli, "_has_gradio", lambda: False)
     assert cli.main(["gui"]) == 2
     assert "pip install 'video-style-transfer[gui]'" in capsys.readouterr().err
+
+
+def test_two_pages_do_not_share_a_folder(served, capsys):
+    assert cli.main(["gui", "--jobs", str(served.studio.shelf.root)]) == 2
+    assert "another page keeps its clips in" in capsys.readouterr().err
 
 
 def test_other_addresses_are_warned_of(monkeypatch, capsys, page_root):

@@ -25,14 +25,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from ..pictures import PART, Frame, check_folder, read_image, replacing, to_disk, write_image
+from ..pictures import PART, Frame, check_folder, locked, read_image, replacing, to_disk, write_image
 from . import state
 from .carry import Painted
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +80,7 @@ class JobFolder:
             self.path.mkdir(exist_ok=True)
             with suppress(FileNotFoundError):  # the folder was removed meanwhile
                 file = lock.open("a+b")
-                if not _locked(file):
+                if not locked(file):
                     file.close()
                     raise BlockingIOError(f"another process works on {self.path}: wait for it, or stop it first")
                 if lock.exists() and os.path.samestat(os.fstat(file.fileno()), lock.stat()):
@@ -273,18 +268,6 @@ class JobFolder:
 
     def _opening(self, number: int) -> pathlib.Path:
         return self.states / f"opening_{number:06d}.npz"
-
-
-def _locked(file: IO[bytes]) -> bool:
-    """Lock `file` until it is closed or the process ends, however it ends; False if another has."""
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _remove(path: pathlib.Path) -> None:

@@ -24,6 +24,7 @@ TICK = 1.0
 Updates = dict[Any, Any]
 """What is new on the page, by component."""
 
+INSTEAD = "ImageNet's weights cannot be had here: the quality is set to offline, which needs no download."
 PICKER = "<fieldset class='st-picker'></fieldset>"
 NOTICE = "<p role='alert' class='st-notice'></p>"
 SAYING = """
@@ -101,19 +102,22 @@ class Desk:
         everything = [*form, *widgets]
         hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
+        in_turn = {"concurrency_id": "desk", "concurrency_limit": 1}  # what is pressed later lies on top
+
         def on(event: Callable[..., Any], act: Callable[..., Any], more: list[Any], outputs: list[Any]) -> None:
-            event(act, [self.desk, *more], outputs, **hidden)
+            event(act, [self.desk, *more], outputs, **hidden, **in_turn)
 
         on(self.blocks.load, self.arrive, [], everything)
         on(self.styles.select, self.choose_styles, [], form)
-        on(self.new_styles.upload, self.bring_styles, [self.new_styles], [*form, self.new_styles])
         length = [self.settings.start, self.settings.length]
-        on(self.new_clip.upload, self.bring_clip, [self.new_clip], [*form, self.new_clip, self.camera, *length])
-        on(self.camera.stop_recording, self.bring_clip, [self.camera], [*form, self.new_clip, self.camera, *length])
         on(self.example.click, self.take_example, [], [*form, *length])
-        on(self.paint.click, self.start_painting, widgets, form)
+        on(self.paint.click, self.start_painting, [self.styles, *widgets], form)
         on(self.stop.click, self.stop_painting, [], form)
         on(self.works.select, self.choose_work, [], everything)
+        styles, clip, camera = self.new_styles, self.new_clip, self.camera
+        styles.upload(self.bring_styles, [self.desk, styles], [*form, styles], **hidden)
+        clip.upload(self.bring_clip, [self.desk, clip], [*form, clip, camera, *length], **hidden)
+        camera.stop_recording(self.bring_clip, [self.desk, camera], [*form, clip, camera, *length], **hidden)
         self.remove.click(self.remove_work, [self.desk, self.sure], everything, js=SURE, **hidden)
         watched = [*seen, self.worry, self.say, self.settings.preset]
         self.clock.tick(self.look, [self.desk, self.worry, self.settings.preset], watched, queue=False, **hidden)
@@ -157,13 +161,14 @@ class Desk:
         return self._clip_chosen(desk, self.studio.shelf.find(desk["visitor"], EXAMPLE))
 
     @_owned
-    def start_painting(self, desk: dict[str, Any], *values: Any) -> Updates:
+    def start_painting(self, desk: dict[str, Any], styles: Any, *values: Any) -> Updates:
         """PAINT: a new job, or the one that was stopped."""
         visitor, clip = desk["visitor"], desk.get("clip") or ""
+        desk = desk | {"styles": styles["chosen"]}
         try:
             thing = self.studio.shelf.find(visitor, clip) if clip else None
             settings = self.settings.read(values, thing)
-            job = self.studio.paint(visitor, clip, desk.get("styles") or [], settings)
+            job = self.studio.paint(visitor, clip, desk["styles"], settings)
         except ValueError as error:
             return {self.say: str(error)}
         return self._shown(desk | {"job": job.id})
@@ -198,9 +203,9 @@ class Desk:
         """The clock ticks: how far is it?"""
         new = self._seen(desk)
         if self.studio.missing and not worry:  # told once, and the way out is taken where nothing else was chosen
-            usual = preset == self.studio.options.preset
+            own = preset != self.studio.options.preset or "weights" in self.studio.settings
             new |= {self.worry: "told", self.say: self.studio.missing}
-            new |= {self.settings.preset: "offline"} if usual and "weights" not in self.studio.settings else {}
+            new |= {} if own else {self.say: INSTEAD, self.settings.preset: "offline"}
         return new
 
     # ------------------------------------------------------------ what is seen
@@ -285,6 +290,8 @@ class Desk:
             return None
 
     def _thumb(self, job: Job) -> str:
+        if job.thumb.is_file():
+            return f"page/jobs/{job.id}/thumb.jpg?{job.done}"
         clip = self.studio.shelf.public(job.request.clip)
         return _address(clip) if clip else ""
 

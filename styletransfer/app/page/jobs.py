@@ -6,6 +6,7 @@
       painted.mp4         the result
       painted.mp4.job/    the library's own folder of an unfinished job
       part.mp4            what an unfinished job has finished
+      thumb.jpg           a small picture of either
 
 Whatever happens to the page, these folders are all that it needs to go on.
 """
@@ -85,6 +86,11 @@ class Job:
     def original(self) -> Path:
         """The clip as it is painted: the same size, rate and number of frames."""
         return self.folder / "original.mp4"
+
+    @property
+    def thumb(self) -> Path:
+        """A small picture of what can be played."""
+        return self.folder / "thumb.jpg"
 
     @property
     def result(self) -> Path | None:

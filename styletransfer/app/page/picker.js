@@ -15,7 +15,10 @@ function draw({ label, things, kind }) {
     const pick = make(kind ? 'label' : 'div', set, { className: 'st-pick' });
     if (kind) {
       const box = make('input', pick, { type: kind, name, value: thing.id });
-      box.addEventListener('change', () => trigger('select', { chosen: chosen() }));
+      box.addEventListener('change', () => {
+        props.value = { ...props.value, chosen: chosen() }; // whatever is pressed next knows it at once
+        trigger('select', { chosen: chosen() });
+      });
     }
     if (thing.picture) make('img', pick, { src: thing.picture, alt: '' });
     make('span', pick, { className: 'st-name', textContent: thing.title });

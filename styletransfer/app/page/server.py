@@ -20,7 +20,10 @@ from .studio import Studio
 log = logging.getLogger("styletransfer")
 
 MEGABYTE = 1 << 20
-A_WHILE, AN_HOUR = 600, 3600
+METHODS = ["GET", "POST"]  # GET stands for HEAD too
+SHUT = ("file=", "file/", "proxy=", "stream/", "deep_link", "process_recording")
+"""What Gradio would serve and the page does not need. No file of this machine, not even an upload, can be read so:
+what may be seen goes over our own addresses."""
 HEADERS = {
     # Nothing comes from another host, nor goes to one. Gradio's own scripts are inline and are evaluated.
     "content-security-policy": "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; object-src 'none'",
@@ -50,8 +53,6 @@ def serve(
         share=share,
         inbrowser=browser,
         max_file_size=round(max_upload * MEGABYTE),
-        # Gradio serves no file of this machine, not even an upload: those that may be seen go over our own addresses.
-        blocked_paths=[str(studio.shelf.root.resolve())],
         app_kwargs={"routes": _routes(studio), "middleware": [Middleware(_Headers)]},
         prevent_thread_lock=True,
         quiet=True,
@@ -89,8 +90,9 @@ def _routes(studio: Studio) -> list[Route]:
 
     def clip(request: Request) -> Response:
         job = studio.public(request.path_params["job"])
-        files = {} if job is None else {"original.mp4": job.original, "painted.mp4": job.result}
-        return _file(files.get(request.path_params["name"]))
+        names = {"original.mp4": "original", "painted.mp4": "result", "thumb.jpg": "thumb"}
+        name = names.get(request.path_params["name"])
+        return _file(getattr(job, name) if job and name else None)
 
     def live(request: Request) -> Response:
         job, side = studio.public(request.path_params["job"]), request.path_params["side"]
@@ -98,7 +100,11 @@ def _routes(studio: Studio) -> list[Route]:
             return Response(status_code=404)
         return Response(job.live[side], media_type="image/jpeg", headers={"cache-control": "no-store"})
 
+    def shut(request: Request) -> Response:
+        return Response(status_code=404)
+
     return [
+        *(Route(f"{base}/{name}{{rest:path}}", shut, methods=METHODS) for name in SHUT for base in ("", "/gradio_api")),
         Route("/page/things/{thing}.jpg", thing),
         Route("/page/jobs/{job}/live/{side:int}.jpg", live),
         Route("/page/jobs/{job}/{name}", clip),

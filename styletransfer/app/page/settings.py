@@ -42,9 +42,8 @@ class Settings:
             self.start = gr.Number(0, label="Start", info="Seconds.", elem_id="start", **seconds)
             self.length = gr.Number(label="Length", info="Seconds; empty: to the end.", elem_id="length", **seconds)
         size = min(options.max_size or LARGEST, LARGEST)
-        self.size = gr.Slider(
-            SMALLEST, LARGEST, size, step=16, label="Size", info="Longer side of the result, in pixels."
-        )
+        words = "Longer side of the result, in pixels."
+        self.size = gr.Slider(SMALLEST, LARGEST, size, step=16, label="Size", info=words, elem_id="size")
         steady = "How firmly each frame is held to the one before: 1 is usual, 0 not at all."
         self.steadiness = gr.Slider(0, 10, 1, step=0.5, label="Steadiness", info=steady)
         self.colours = gr.Radio(COLOURS, value=options.preserve_color, label="Colours")
@@ -111,7 +110,8 @@ class Settings:
         words = {
             "label": field.name.replace("_", " ").capitalize(),
             "info": _sentence(field.metadata["help"]),
-            "min_width": 260,
+            "min_width": 165,
+            "elem_id": f"option-{field.name}",
         }
         if _offers(field, options):
             return gr.Dropdown(_choices(field, options), value="", **words)

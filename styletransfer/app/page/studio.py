@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ...options import StyleOptions
-from ...pictures import Frame
+from ...pictures import Frame, locked, write_image
 from ...times import parse_time
 from ..terminal import load_tensorflow
 from .jobs import FAILED, FINISHED, PAINTING, STOPPED, WAITING, Job, Request, stored_jobs
@@ -50,12 +50,21 @@ class Studio:
         The folder; made if it is not there.
     settings
         Fields of `StyleOptions` that all jobs start from.
+
+    Raises
+    ------
+    ValueError
+        If another page works in the folder.
     """
 
     def __init__(self, root: Path, settings: dict[str, Any] | None = None) -> None:
-        root.mkdir(parents=True, exist_ok=True)
         self.settings = settings or {}
         self.options = StyleOptions(**self.settings)
+        root.mkdir(parents=True, exist_ok=True)
+        self._lock = (root / "lock").open("a+b")
+        if not locked(self._lock):
+            self._lock.close()
+            raise ValueError(f"another page keeps its clips in {root}: close it, or name another folder with --jobs")
         self.shelf = Shelf(root)
         self.missing = ""
         """Why the network that jobs use by default cannot be had, if that is so."""
@@ -151,6 +160,7 @@ class Studio:
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join()
+        self._lock.close()
 
     def _checked(self, settings: dict[str, Any], styles: int) -> dict[str, Any]:
         """The settings of a job, as JSON gives them back.
@@ -298,6 +308,8 @@ class Studio:
             job.part.unlink(missing_ok=True)
         elif job.done:
             write_finished(clip, job.target, job.part, options=options)
+        if job.result:
+            write_image(job.thumb, small(next(iter(read_video(job.result)))))
 
     def _failed(self, job: Job, error: Exception) -> str:
         """Note why a job failed, as a sentence for the page; the first reason counts."""
