@@ -99,12 +99,15 @@ def _choose(condition: tf.Tensor, yes: Any, no: Any) -> Any:
 
 
 class LBFGSState(NamedTuple):
-    """A run of L-BFGS: a `Point` and the last `memory` pairs in a ring buffer."""
+    """A run of L-BFGS: a `Point` and the last `memory` pairs, newest first.
+
+    A vector each: states share them, where one array of all would be copied in every step.
+    """
 
     point: Point
-    s: tf.Tensor  # (memory, n) steps x_{k+1} - x_k
-    y: tf.Tensor  # (memory, n) changes of the gradient
-    rho: tf.Tensor  # (memory,) 1 / s'y; 0 where the ring is not filled yet
+    s: tuple[tf.Tensor, ...]  # (n,) each, steps x_{k+1} - x_k
+    y: tuple[tf.Tensor, ...]  # (n,) each, changes of the gradient
+    rho: tf.Tensor  # (memory,) 1 / s'y; 0 for pairs that are not there yet
     first_change: tf.Tensor  # scalar, see `lbfgs`
     pairs: tf.Tensor  # scalar int32, number of pairs ever stored
 
@@ -138,8 +141,8 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0, boun
 
     def init(x: tf.Tensor, terms: int = 1, caution: float = 1.0) -> LBFGSState:
         x = _within(tf.convert_to_tensor(x), bounds)
-        ring, change = tf.zeros([memory, tf.size(x)], x.dtype), tf.constant(first_change * caution, x.dtype)
-        return LBFGSState(_start(x, terms), ring, ring, tf.zeros([memory], x.dtype), change, tf.zeros([], tf.int32))
+        none, change = (tf.zeros([tf.size(x)], x.dtype),) * memory, tf.constant(first_change * caution, x.dtype)
+        return LBFGSState(_start(x, terms), none, none, tf.zeros([memory], x.dtype), change, tf.zeros([], tf.int32))
 
     def step(state: LBFGSState, value_and_grad: ValueAndGrad) -> LBFGSState:
         old = state.point
@@ -165,44 +168,37 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0, boun
 
 
 def _store(state: LBFGSState, s: tf.Tensor, y: tf.Tensor, wanted: tf.Tensor) -> LBFGSState:
-    """The ring with the pair in the place of its oldest, if it is wanted and s'y > 0."""
+    """The pairs with this one in front, without the oldest, if it is wanted and s'y > 0."""
     s, y = tf.reshape(s, [-1]), tf.reshape(y, [-1])
     curvature = tf.reduce_sum(s * y)
     keep = wanted & (curvature > 0.0)
-    place = state.pairs % state.rho.shape[0]
-
-    def put(ring: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
-        return tf.tensor_scatter_nd_update(ring, [[place]], tf.where(keep, row, ring[place])[tf.newaxis])
-
     rho = tf.math.divide_no_nan(tf.ones_like(curvature), curvature)
-    return state._replace(
-        s=put(state.s, s),
-        y=put(state.y, y),
-        rho=put(state.rho, rho),
-        pairs=state.pairs + tf.cast(keep, tf.int32),
+    newest_first = tf.cond(
+        keep,
+        lambda: ((s, *state.s[:-1]), (y, *state.y[:-1]), tf.concat([rho[tf.newaxis], state.rho[:-1]], 0)),
+        lambda: (state.s, state.y, state.rho),
     )
+    s, y, rho = newest_first
+    return state._replace(s=s, y=y, rho=rho, pairs=state.pairs + tf.cast(keep, tf.int32))
 
 
 def inverse_hessian_product(state: LBFGSState, vector: tf.Tensor) -> tf.Tensor:
     """H v by the two-loop recursion (Nocedal and Wright 2006, algorithm 7.4); `vector` has the shape of x.
 
-    H_0 = s'y / y'y of the newest pair (their eq. 7.20), 1 while there is none. Places of the ring that
-    are not filled yet have rho = 0 and drop out of both loops.
+    H_0 = s'y / y'y of the newest pair (their eq. 7.20), 1 while there is none. Pairs that are not there yet have
+    rho = 0 and drop out of both loops.
     """
-    memory = state.rho.shape[0]
-    newest_first = [(state.pairs - 1 - i) % memory for i in range(memory)]
+    rho = tf.unstack(state.rho)
+    newest_first = list(zip(state.s, state.y, rho, strict=True))
     q = tf.reshape(vector, [-1])
     alphas = []
-    for i in newest_first:
-        alpha = state.rho[i] * tf.reduce_sum(state.s[i] * q)
-        q -= alpha * state.y[i]
-        alphas.append(alpha)
-    newest = newest_first[0]
-    gamma = tf.math.divide_no_nan(tf.ones([], q.dtype), state.rho[newest] * tf.reduce_sum(state.y[newest] ** 2))
+    for s, y, inverse in newest_first:
+        alphas.append(inverse * tf.reduce_sum(s * q))
+        q -= alphas[-1] * y
+    gamma = tf.math.divide_no_nan(tf.ones([], q.dtype), rho[0] * tf.reduce_sum(state.y[0] ** 2))
     r = tf.where(state.pairs > 0, gamma, tf.ones_like(gamma)) * q
-    for i, alpha in zip(reversed(newest_first), reversed(alphas), strict=True):
-        beta = state.rho[i] * tf.reduce_sum(state.y[i] * r)
-        r += (alpha - beta) * state.s[i]
+    for (s, y, inverse), alpha in zip(reversed(newest_first), reversed(alphas), strict=True):
+        r += (alpha - inverse * tf.reduce_sum(y * r)) * s
     return tf.reshape(r, tf.shape(vector))
 
 
