@@ -156,10 +156,10 @@ def call(served: Served, target: str, data: list[Any]) -> Any:
 
 
 def test_a_visitor_sees_nothing_of_another_who_asks_by_hand(served):
-    told = call(served, "look", [ANNA | {"job": served.job.id}, "", "default"]).text
+    told = call(served, "look", [None, ANNA | {"job": served.job.id}, "", "default"]).text
     assert served.job.id in told and "holiday.mp4" in told
     for desk in (BERT | {"job": served.job.id}, BERT, {"visitor": "../" + ANNA["visitor"], "job": served.job.id}):
-        told = call(served, "look", [desk, "", "default"])
+        told = call(served, "look", [None, desk, "", "default"])
         assert served.job.id not in told.text and "holiday" not in told.text
 
 
@@ -168,7 +168,7 @@ def test_a_file_of_this_machine_cannot_be_brought(served, path):
     path = path.format(root=served.studio.shelf.root.resolve(), visitor=served.job.visitor, job=served.job.id)
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
     things = len(served.studio.shelf.styles(BERT["visitor"]))
-    assert call(served, "bring_styles", [BERT, [file]]).status_code >= 400
+    assert call(served, "bring_styles", [None, BERT, [file]]).status_code >= 400
     assert len(served.studio.shelf.styles(BERT["visitor"])) == things
     assert pathlib.Path(path).exists()
 
@@ -181,29 +181,36 @@ def desk(served: Served) -> Desk:
     return served.desk
 
 
-def picked(updates: dict[Any, Any], picker: Any) -> list[str]:
-    return updates[picker]["chosen"]
-
-
 def test_who_arrives_without_a_token_gets_one_and_who_has_one_keeps_it(desk):
-    new = desk.arrive(None)[desk.desk]
+    new = desk.arrive({}, None)[desk.desk]
     assert re.fullmatch("[0-9a-f]{32}", new["visitor"])
-    assert desk.arrive(ANNA)[desk.desk] == ANNA
+    assert desk.arrive({}, ANNA)[desk.memory]["visitor"] == ANNA["visitor"]
+    assert desk.arrive(BERT, ANNA)[desk.desk]["visitor"] == BERT["visitor"]
     for forged in ("x", {"visitor": "../.."}, {"visitor": 7}, []):
-        assert desk.arrive(forged)[desk.desk]["visitor"] not in ("../..", 7)
+        assert desk.arrive({}, forged)[desk.desk]["visitor"] not in ("../..", 7)
+
+
+def test_nothing_stays_on_the_desk_that_is_no_longer_there(desk, served):
+    gone = ANNA | {"clip": new_token(), "styles": ["night", new_token()], "job": new_token()}
+    kept = desk.arrive({}, gone)[desk.desk]
+    assert kept == ANNA | {"clip": None, "styles": ["night"], "job": None}
+    strange = BERT | {"clip": served.job.request.clip, "job": served.job.id}
+    assert desk.arrive({}, strange)[desk.desk] == BERT | {"clip": None, "styles": [], "job": None}
 
 
 def test_a_file_that_is_brought_leaves_nothing_behind_and_a_wrong_one_is_told(desk, tmp_path):
     good, bad = tmp_path / "a.png", tmp_path / "b.png"
     write_image(good, texture(8, 8))
     bad.write_text("dear diary")
-    new = desk.bring_styles(BERT, [str(good), str(bad)])
-    assert "b.png is not a picture" in new[desk.say]
-    assert len(new[desk.desk]["styles"]) == 1 and picked(new, desk.styles) == new[desk.desk]["styles"]
+    new = desk.bring_styles(BERT, None, [str(good), str(bad)])
+    assert "b.png is not a picture" in new[desk.say] and len(new[desk.brought]) == 1
+    laid = desk.lay_down(BERT, None, new[desk.brought])
+    assert laid[desk.desk]["styles"] == laid[desk.styles]["chosen"] == new[desk.brought]
+    assert desk.say not in laid  # what was said stays
     assert not good.exists() and not bad.exists()
     other = tmp_path / "c.mp4"
     other.write_text("dear diary")
-    assert "c.mp4 is not a video" in desk.bring_clip(BERT, str(other))[desk.say] and not other.exists()
+    assert "c.mp4 is not a video" in desk.bring_clip(BERT, None, str(other))[desk.say] and not other.exists()
 
 
 def test_the_job_on_the_desk_brings_its_settings_back_and_they_are_the_same_job(desk, served):
@@ -219,7 +226,7 @@ def test_the_job_on_the_desk_brings_its_settings_back_and_they_are_the_same_job(
     assert (options.temporal_weight, options.preserve_color, options.history) == (2.5e-3, "match", (1, 3))
     assert options.warm_start is False and options.steps == QUICK["steps"]
     served.studio.stop(job)
-    new = desk.arrive(ANNA | {"job": job.id, "clip": clip, "styles": style})
+    new = desk.arrive(None, ANNA | {"job": job.id, "clip": clip, "styles": style})
     shown = [new[widget] for widget in desk.settings.widgets]
     assert shown == widgets
     assert served.studio.paint(visitor, clip, style, desk.settings.read(tuple(shown), thing)) is job
@@ -247,10 +254,10 @@ def test_the_hints_follow_the_quality():
 
 def test_missing_weights_are_told_once_and_the_way_out_is_chosen(desk, served, monkeypatch):
     monkeypatch.setattr(served.studio, "missing", "They cannot be had.")
-    new = desk.look(BERT, "", "default")
+    new = desk.look(BERT, None, "", "default")
     assert "the quality is set to offline" in new[desk.say] and new[desk.settings.preset] == "offline"
-    assert desk.say not in desk.look(BERT, new[desk.worry], "default")
-    new = desk.look(BERT, "", "fine")
+    assert desk.say not in desk.look(BERT, None, new[desk.worry], "default")
+    new = desk.look(BERT, None, "", "fine")
     assert desk.settings.preset not in new and new[desk.say] == "They cannot be had."
 
 

@@ -1,10 +1,12 @@
 """The page itself: what lies where on it, and what happens when something is pressed.
 
-A visitor's browser keeps the `desk`: who it is, and the names of the clip, the styles and the job that lie on it. Every
-call brings it along, and the studio decides what of it this visitor may see.
+Every tab has a `desk`: who its visitor is, and the names of the clip, the styles and the job that lie on it. The server
+holds it while the tab is open, and the browser remembers it for the next time. The studio decides what of it this
+visitor may see.
 """
 
 import functools
+import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -32,17 +34,21 @@ const show = () => { element.querySelector('p').textContent = props.value ?? '';
 watch('value', show);
 show();
 """
-SURE = "(desk) => [desk, confirm('Remove this clip, and all that was painted of it?')]"
+SURE = "(desk, memory) => [desk, memory, confirm('Remove this clip, and all that was painted of it?')]"
 
 
 def _owned(act: Callable[..., Any]) -> Callable[..., Any]:
-    """The method, called with a desk that has a visitor, whatever a browser sends."""
+    """The method, called with a desk that has a visitor: the tab's, the one that is remembered, or a new one."""
 
     @functools.wraps(act)
-    def acting(self: "Desk", desk: Any, *more: Any) -> Any:
-        known = isinstance(desk, dict) and is_token(desk.get("visitor"))
-        return act(self, dict(desk) if known else {"visitor": new_token()}, *more)
+    def acting(self: "Desk", desk: Any, memory: Any, *more: Any) -> Any:
+        known = (one for one in (desk, memory) if isinstance(one, dict) and is_token(one.get("visitor")))
+        return act(self, dict(next(known, {"visitor": new_token()})), *more)
 
+    # Gradio counts the arguments, of which there is one more, and looks for those that it gives of its own accord.
+    first, desk, *more = inspect.signature(act).parameters.values()
+    signature = inspect.Signature([first, desk, desk.replace(name="memory"), *more])
+    acting.__signature__ = signature  # type: ignore[attr-defined]
     return acting
 
 
@@ -61,7 +67,9 @@ class Desk:
     # ------------------------------------------------------------ what lies where
 
     def _lay_out(self) -> None:
-        self.desk = gr.BrowserState({}, storage_key="styletransfer", secret="styletransfer")
+        self.desk = gr.State({})
+        self.memory = gr.BrowserState({}, storage_key="styletransfer", secret="styletransfer")
+        self.brought = gr.State([])
         gr.HTML("<h1>Paint a video in the style of a picture</h1>", elem_classes="st-title")
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
@@ -98,29 +106,35 @@ class Desk:
     def _connect(self) -> None:
         widgets = self.settings.widgets
         seen = [self.stage, self.works, self.stop, self.remove]
-        form = [self.desk, self.say, self.styles, self.clip, *seen]
+        desk = [self.desk, self.memory]
+        form = [*desk, self.say, self.styles, self.clip, *seen]
         everything = [*form, *widgets]
         hidden: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
-        in_turn = {"concurrency_id": "desk", "concurrency_limit": 1}  # what is pressed later lies on top
+        # One after the other, so that each finds the desk as the one before has left it.
+        in_turn: dict[str, Any] = {**hidden, "concurrency_id": "desk", "concurrency_limit": 1}
 
         def on(event: Callable[..., Any], act: Callable[..., Any], more: list[Any], outputs: list[Any]) -> None:
-            event(act, [self.desk, *more], outputs, **hidden, **in_turn)
+            event(act, [*desk, *more], outputs, **in_turn)
 
         on(self.blocks.load, self.arrive, [], everything)
         on(self.styles.select, self.choose_styles, [], form)
-        length = [self.settings.start, self.settings.length]
-        on(self.example.click, self.take_example, [], [*form, *length])
+        on(self.example.click, self.take_example, [], everything)
         on(self.paint.click, self.start_painting, [self.styles, *widgets], form)
         on(self.stop.click, self.stop_painting, [], form)
         on(self.works.select, self.choose_work, [], everything)
-        styles, clip, camera = self.new_styles, self.new_clip, self.camera
-        styles.upload(self.bring_styles, [self.desk, styles], [*form, styles], **hidden)
-        clip.upload(self.bring_clip, [self.desk, clip], [*form, clip, camera, *length], **hidden)
-        camera.stop_recording(self.bring_clip, [self.desk, camera], [*form, clip, camera, *length], **hidden)
-        self.remove.click(self.remove_work, [self.desk, self.sure], everything, js=SURE, **hidden)
+        clips = [self.new_clip, self.camera]
+        for event, act, file, cleared in (
+            (self.new_styles.upload, self.bring_styles, self.new_styles, [self.new_styles]),
+            (self.new_clip.upload, self.bring_clip, self.new_clip, clips),
+            (self.camera.stop_recording, self.bring_clip, self.camera, clips),
+        ):
+            brought = event(act, [*desk, file], [self.brought, self.say, *cleared], **hidden)
+            on(brought.success, self.lay_down, [self.brought], everything)
+        removed = self.remove.click(self.remove_work, [*desk, self.sure], None, js=SURE, **hidden)
+        on(removed.success, self.arrive, [], everything)
         watched = [*seen, self.worry, self.say, self.settings.preset]
-        self.clock.tick(self.look, [self.desk, self.worry, self.settings.preset], watched, queue=False, **hidden)
+        self.clock.tick(self.look, [*desk, self.worry, self.settings.preset], watched, queue=False, **hidden)
 
     @_owned
     def arrive(self, desk: dict[str, Any]) -> Updates:
@@ -134,31 +148,42 @@ class Desk:
 
     @_owned
     def bring_styles(self, desk: dict[str, Any], files: list[str] | None) -> Updates:
-        """Style pictures are uploaded: they are the ones to paint in."""
-        said, brought = "", []
-        for file in files or []:
-            try:
-                brought.append(self._bring(desk, STYLE, file).id)
-            except ValueError as error:
-                said = str(error)
-        desk = desk | ({"styles": brought, "job": None} if brought else {})
-        return self._shown(desk) | {self.say: said, self.new_styles: None}
+        """Style pictures are uploaded."""
+        return self._bring(desk, STYLE, files or []) | {self.new_styles: None}
 
     @_owned
     def bring_clip(self, desk: dict[str, Any], file: str | None) -> Updates:
         """A clip is uploaded or recorded."""
-        cleared: Updates = {self.new_clip: None, self.camera: None}
-        if file is None:
-            return cleared
-        try:
-            return self._clip_chosen(desk, self._bring(desk, CLIP, file)) | cleared
-        except ValueError as error:
-            return {self.say: str(error)} | cleared
+        return self._bring(desk, CLIP, [file] if file else []) | {self.new_clip: None, self.camera: None}
+
+    def _bring(self, desk: dict[str, Any], kind: str, files: list[str]) -> Updates:
+        """Check what is uploaded, which may take a while, and put it on the shelf."""
+        said, things = "", []
+        for file in map(Path, files):
+            try:
+                things.append(self.studio.shelf.take(desk["visitor"], kind, file, file.name).id)
+            except ValueError as error:
+                said = str(error)
+            finally:
+                file.unlink(missing_ok=True)
+        return {self.brought: things, self.say: said}
+
+    @_owned
+    def lay_down(self, desk: dict[str, Any], brought: list[str]) -> Updates:
+        """What was brought is what is to be painted, or painted with."""
+        things = [thing for thing in map(self.studio.shelf.public, brought) if thing is not None]
+        if not things:
+            return self._seen(desk)
+        if things[0].kind == CLIP:
+            return self._with_clip(desk, things[0])
+        told = self._shown(desk | {"styles": brought, "job": None})
+        del told[self.say]  # why another one was refused
+        return told
 
     @_owned
     def take_example(self, desk: dict[str, Any]) -> Updates:
         """Our own clip is to be painted."""
-        return self._clip_chosen(desk, self.studio.shelf.find(desk["visitor"], EXAMPLE))
+        return self._with_clip(desk, self.studio.shelf.find(desk["visitor"], EXAMPLE))
 
     @_owned
     def start_painting(self, desk: dict[str, Any], styles: Any, *values: Any) -> Updates:
@@ -190,13 +215,10 @@ class Desk:
         return self._shown(desk) | self._settings_of(desk)
 
     @_owned
-    def remove_work(self, desk: dict[str, Any], sure: bool) -> Updates:
-        """The job on the desk goes, with all that was made of it."""
-        job = self._job(desk)
-        if job is None or not sure:
-            return self._shown(desk)
-        self.studio.remove(job)
-        return self._shown(desk | {"job": None, "clip": None})
+    def remove_work(self, desk: dict[str, Any], sure: bool) -> None:
+        """The job on the desk goes, with all that was made of it; this may take a step of the painting."""
+        if sure and (job := self._job(desk)):
+            self.studio.remove(job)
 
     @_owned
     def look(self, desk: dict[str, Any], worry: str, preset: str) -> Updates:
@@ -211,13 +233,15 @@ class Desk:
     # ------------------------------------------------------------ what is seen
 
     def _shown(self, desk: dict[str, Any]) -> Updates:
-        """Everything that depends on the desk."""
-        visitor, chosen = desk["visitor"], desk.get("styles") or []
-        styles, clip = self.studio.shelf.styles(visitor), self._clip(desk)
+        """Everything that depends on the desk, on which nothing stays that is no longer there."""
+        styles, clip, job = self.studio.shelf.styles(desk["visitor"]), self._clip(desk), self._job(desk)
+        chosen = [style.id for style in styles if style.id in (desk.get("styles") or [])]
+        desk = {"visitor": desk["visitor"], "clip": clip and clip.id, "styles": chosen, "job": job and job.id}
         return {
             self.desk: desk,
+            self.memory: desk,
             self.say: "",
-            self.styles: _picks("Style", styles, [style.id for style in styles if style.id in chosen]),
+            self.styles: _picks("Style", styles, chosen),
             self.clip: _picks("Clip", [clip] if clip else [], None),
             **self._seen(desk),
         }
@@ -261,7 +285,7 @@ class Desk:
             }
         return told
 
-    def _clip_chosen(self, desk: dict[str, Any], clip: Thing) -> Updates:
+    def _with_clip(self, desk: dict[str, Any], clip: Thing) -> Updates:
         length = {self.settings.start: 0, self.settings.length: shortened(clip)}
         return self._shown(desk | {"clip": clip.id, "job": None}) | length
 
@@ -273,12 +297,6 @@ class Desk:
             return {self.settings.length: shortened(clip)} if clip else {}
         values = self.settings.write(job.request.settings, self._clip(desk))
         return dict(zip(self.settings.widgets, values, strict=True))
-
-    def _bring(self, desk: dict[str, Any], kind: str, file: str) -> Thing:
-        try:
-            return self.studio.shelf.take(desk["visitor"], kind, file, Path(file).name)
-        finally:
-            Path(file).unlink(missing_ok=True)
 
     def _job(self, desk: dict[str, Any]) -> Job | None:
         return self.studio.job(desk["visitor"], desk.get("job"))
