@@ -22,6 +22,9 @@ from scipy import ndimage
 
 from styletransfer.app.page.shelf import Shelf
 
+# A shell that runs the tests in the background lets them ignore Ctrl-C, and so would what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # The same examples in every run, and no clock: a busy machine must not fail a test.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
 hypothesis.settings.load_profile("steady")
