@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from styletransfer.motion import flow as flow_module
+from styletransfer.motion import variational
 from styletransfer.motion.fields import read_flow
 from styletransfer.motion.flow import estimate_flow, estimate_flow_pair, named_flow
 from styletransfer.motion.occlusion import disocclusion
@@ -141,7 +142,7 @@ def test_flat_pictures_do_not_move(values):
 def test_a_size_is_compiled_once():
     pair = texture(142, 142, seed=5), texture(142, 142, seed=6)
     estimate_flow(*pair)
-    compiled = flow_module._refine_at((1, 1, 142, 142))
+    compiled = variational._refine_at((1, 1, 142, 142))
     assert compiled.experimental_get_tracing_count() == 1
     estimate_flow(*pair[::-1])
     assert compiled.experimental_get_tracing_count() == 1
@@ -162,7 +163,7 @@ def test_large_and_small_pictures_take_the_same_steps(target, monkeypatch):
     source = moved(target, sinusoidal(HEIGHT, WIDTH, 3.0))
     crop = slice(0, 48)  # a size that no other test traces
     small = estimate_flow(source[crop], target[crop], quality="fast")
-    monkeypatch.setattr(flow_module, "LARGE", 0)
+    monkeypatch.setattr(variational, "LARGE", 0)
     compiled = flow_module._estimate(*flow_module._checked(source[crop], target[crop], "fast"), "fast")
     np.testing.assert_allclose(flow_module._to_flow(compiled[:, 0]), small, atol=0.01)
 
@@ -175,9 +176,9 @@ def test_the_weighted_median_keeps_edges_and_fills_what_is_hidden_from_its_colou
     smeared[0, ..., 13:16], trust[..., 13:16] = 4.0, 0.01  # what is hidden takes the motion of what covers it
     for start, bound in ((truth, 1e-3), (smeared, 0.2)):
         found = tf.constant(start)
-        for gap in flow_module.GAPS:
+        for gap in variational.GAPS:
             guide, weight = tf.constant(picture), tf.constant(trust, tf.float32)
-            found = flow_module._weighted_median(found, guide, weight, tf.constant(gap))
+            found = variational._weighted_median(found, guide, weight, tf.constant(gap))
         assert np.abs(found - truth).max() < bound
 
 

@@ -61,6 +61,11 @@ def search(first: tf.Tensor, second: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return best, least
 
 
+def to_planes(images: tf.Tensor) -> tf.Tensor:
+    """`(B, H, W, C)` -> `(B, C, H, W)`."""
+    return tf.transpose(images, (0, 3, 1, 2))
+
+
 def _describe(planes: tf.Tensor) -> tf.Tensor:
     """The channels and the gradient of their mean: what stays the same along the motion."""
     grey = tf.reduce_mean(planes, 1, keepdims=True)
@@ -87,7 +92,7 @@ def _moved(planes: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
     last_x, last_y = last_pixel(interleaved)
     moved = bilinear(interleaved, tf.clip_by_value(x, 0.0, last_x), tf.clip_by_value(y, 0.0, last_y))
     moved = tf.where(within_frame(x, y, last_x, last_y)[..., tf.newaxis], moved, -1.0)
-    return tf.transpose(moved, (0, 3, 1, 2))
+    return to_planes(moved)
 
 
 def _round_trip(flows: tf.Tensor) -> tf.Tensor:
