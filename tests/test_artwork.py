@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from styletransfer.app.artwork import PERIOD, Layer, demo_clip, demo_style, landscape, slide
+from styletransfer.app.artwork import demo_clip, demo_style, mosaic, recoloured, woodcut
+from styletransfer.app.artwork.landscape import PERIOD, Layer, landscape, slide
+from styletransfer.pixels import LUMA
 
 SHAPES = st.tuples(st.integers(2, 40), st.integers(2, 60))
 
@@ -37,7 +39,7 @@ def blurred(picture, times):
 @settings(max_examples=6, deadline=None)
 @given(shape=SHAPES)
 def test_pictures_of_any_size(shape):
-    for picture in (next(demo_clip(1, shape=shape)), demo_style(shape)):
+    for picture in (next(demo_clip(1, shape=shape)), demo_style(shape), mosaic(shape), woodcut(shape)):
         assert picture.shape == (*shape, 3)
         assert picture.dtype == np.uint8
         assert picture.mean() > 10
@@ -125,3 +127,16 @@ def test_the_style_has_texture_and_colour(style):
     blue, yellow = picture[..., 2] - picture[..., 0] > 40, picture[..., 0] - picture[..., 2] > 40
     assert blue.mean() > 0.4
     assert yellow.mean() > 0.08
+
+
+def test_other_colours_keep_the_strokes(style):
+    dusk = recoloured(style, "000000 808080 ffffff")
+    assert dusk.shape == style.shape and (dusk[..., 0] == dusk[..., 2]).all()
+    assert np.corrcoef(dusk[..., 0].ravel(), (style @ LUMA).ravel())[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("draw", [mosaic, woodcut])
+def test_the_other_styles_are_the_same_picture_at_every_size(draw):
+    small, large = draw((96, 128)), draw((192, 256))
+    assert np.abs(blurred(large, 3) - blurred(small, 2)).mean() < 12
+    assert (small.reshape(-1, 3).std(axis=0) > 35).all()

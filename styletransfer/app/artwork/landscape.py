@@ -1,31 +1,22 @@
-"""Pictures of our own: an animated evening landscape and an impasto night sky, drawn without any file.
+"""An animated evening at a lake.
 
-`demo_clip` is what the demo paints and `demo_style` is what it paints with. Lengths are in picture heights (x to the
-right, y down, the top edge at 0), so that every size shows the same picture. Both are drawn at `SUPERSAMPLING` times
-their size and averaged down.
+Lengths are in picture heights (x to the right, y down, the top edge at 0), so that every size shows the same picture.
+It is drawn at `SUPERSAMPLING` times its size and averaged down.
 """
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
-Floats = npt.NDArray[Any]
-"""float32, of the shape that the text says."""
-Colours = str
-"""Hexadecimal RGB, with a blank between colours."""
+from .drawing import SUPERSAMPLING, Colours, Floats, ramp, rgb, shrink
 
-SUPERSAMPLING = 2
 PERIOD = 4
 """Every layer of the landscape repeats after this many heights: the pan may go on for ever."""
 WATERLINE = 0.60
 SUN = (1.10, 0.485)
-
-
-# The clip: layers that slide at different speeds --------------------------------------------------------------
 
 
 class Layer(NamedTuple):
@@ -74,7 +65,7 @@ def demo_clip(
     """
     layers = landscape(shape[0])
     for index in range(frames):
-        yield _shrink(render(layers, index / fps, shape[1] * SUPERSAMPLING))
+        yield shrink(render(layers, index / fps, shape[1] * SUPERSAMPLING))
 
 
 def landscape(height: int) -> dict[str, Layer]:
@@ -123,13 +114,6 @@ def _between(first: Floats, second: Floats, share: float) -> Floats:
     return first + np.float32(share) * (second - first)
 
 
-def _shrink(picture: Floats) -> npt.NDArray[np.uint8]:
-    """Samples in [0, 1] averaged to pixels."""
-    rows, columns = picture.shape[0] // SUPERSAMPLING, picture.shape[1] // SUPERSAMPLING
-    blocks = picture.reshape(rows, SUPERSAMPLING, columns, SUPERSAMPLING, 3)
-    return np.rint(255.0 * np.clip(blocks.mean(axis=(1, 3)), 0.0, 1.0)).astype(np.uint8)
-
-
 def _noise(x: Floats, y: Floats | None, cells: int, seed: int, octaves: int = 5, gain: float = 0.5) -> Floats:
     """Fractal noise of about unit variance at each `x` and `y` (None: one row), `cells` lumps in a `PERIOD`."""
     rng = np.random.default_rng(seed)
@@ -164,26 +148,14 @@ def _dabs(sheet: Sheet, count: int, seed: int) -> tuple[Floats, Floats, Floats, 
     return side * (0.26 + 0.22 * dice[..., 3]) - np.hypot(along, 1.7 * across), at_x, at_y, dice[..., 4]
 
 
-def _rgb(colours: Colours) -> Floats:
-    """`(n, 3)` in [0, 1]."""
-    return np.array([list(bytes.fromhex(colour)) for colour in colours.split()], np.float32) / 255
-
-
-def _ramp(value: Floats, stops: Colours) -> Floats:
-    """The colours between evenly spaced stops: 0 is the first, 1 the last."""
-    colours = _rgb(stops)
-    places = np.linspace(0.0, 1.0, len(colours))
-    return np.stack([np.interp(value, places, channel) for channel in colours.T], -1).astype(np.float32)
-
-
 def _toward(colour: Floats, other: Colours, share: Floats) -> Floats:
-    return colour + share[..., np.newaxis] * (_rgb(other) - colour)
+    return colour + share[..., np.newaxis] * (rgb(other) - colour)
 
 
 def _cut(colour: Floats | Colours, cover: Floats) -> Floats:
     """Premultiplied RGBA."""
     paint = np.empty((*cover.shape, 4), np.float32)
-    paint[..., :3] = (_rgb(colour) if isinstance(colour, str) else colour) * cover[..., np.newaxis]
+    paint[..., :3] = (rgb(colour) if isinstance(colour, str) else colour) * cover[..., np.newaxis]
     paint[..., 3] = cover
     return paint
 
@@ -216,7 +188,7 @@ CLUMPS = (
 
 def _sky(sheet: Sheet) -> Floats:
     x, y, _ = sheet
-    colour = _ramp(y / WATERLINE + 0.05 * _noise(x, 2.5 * y, 6, 1, 6, 0.6), "1a2461 45408c 996199 ed8580 ffbd75 ffdb94")
+    colour = ramp(y / WATERLINE + 0.05 * _noise(x, 2.5 * y, 6, 1, 6, 0.6), "1a2461 45408c 996199 ed8580 ffbd75 ffdb94")
     away = np.hypot(x - SUN[0], y - SUN[1])
     colour = _toward(colour, "ffd980", 0.55 * np.exp(-((away / 0.28) ** 2)))
     return _cut(_toward(colour, "fff5c7", sheet.inside(0.055 - away)), np.ones_like(away))
@@ -228,7 +200,7 @@ def _clouds(sheet: Sheet) -> Floats:
     below = np.roll(lumps, -max(1, round(0.02 / sample)), axis=0)
     bank = np.exp(-(((y - 0.27) / 0.16) ** 2))
     lit = 0.5 + 0.35 * (lumps - below) + 0.9 * (y - 0.2)
-    colour = _ramp(lit, "544585 b26b94 ff9e7a ffdb9e")
+    colour = ramp(lit, "544585 b26b94 ff9e7a ffdb9e")
     return _cut(colour, np.clip(0.8 * (lumps - 0.9 + bank), 0.0, 0.9))
 
 
@@ -244,7 +216,7 @@ def _mountains(sheet: Sheet, peaks: Places, tones: Colours, snow: float) -> Floa
     top = top.take((aside / sample).astype(np.intp), mode="wrap")
     facing = np.tanh(np.sign(SUN[0] - top) * (aside - top) / 0.025)
     up = (WATERLINE - y) / height
-    colour = _ramp(0.42 + 0.24 * facing + 0.09 * rock, tones)
+    colour = ramp(0.42 + 0.24 * facing + 0.09 * rock, tones)
     white = np.clip(8 * (up - snow - 0.06 * crags - 0.04 * rock), 0, 0.7) * (0.65 + 0.35 * facing)
     colour = _toward(colour, "ffe6e0", white)
     colour = _toward(colour, "ffb88f", 0.5 * np.clip(1 - up, 0, 1) ** 1.5)
@@ -257,15 +229,15 @@ def _balloon(sheet: Sheet, x0: float, y0: float, size: float) -> Floats:
     half = np.where(v < 0.25, np.sqrt(np.clip(1 - v**2, 0, 1)), np.clip(1.17 - 0.8 * v, 0.24, 1))
     across = np.clip(u / np.maximum(half, 0.05), -1, 1)
     gore = np.arcsin(across) / np.pi * 8 + 0.5
-    cloth = _ramp(np.floor(gore) % 2, "db2b24 ffd675")
+    cloth = ramp(np.floor(gore) % 2, "db2b24 ffd675")
     cloth = _toward(cloth, "1a5280", 1.0 * (np.abs(v - 0.12 * np.cos(np.pi * gore) - 0.05) < 0.13))
     light = 0.55 + 0.4 * across - 0.15 * v + 0.08 * _noise(x, y, 64, 23, 4) - 0.5 * (gore % 1 - 0.5) ** 2
-    cloth *= 1.1 * _ramp(light, "734f6b d6bab5 fff2e3")
+    cloth *= 1.1 * ramp(light, "734f6b d6bab5 fff2e3")
     envelope = sheet.inside(size * (half - np.abs(u)), size * (v + 1), size * (1.15 - v))
     basket = sheet.inside(size * (0.15 - np.abs(u)), size * (0.13 - np.abs(v - 1.55)))
     slant = 0.02 - np.abs(np.abs(u) - 0.15 - 0.18 * (1.45 - v))
     ropes = sheet.inside(size * slant, size * (0.17 - np.abs(v - 1.3)))
-    wicker = _ramp(0.5 + 0.5 * np.sin(60 * v) * np.sin(60 * u), "4c2b1a 8c592e")
+    wicker = ramp(0.5 + 0.5 * np.sin(60 * v) * np.sin(60 * u), "4c2b1a 8c592e")
     return _over(_cut(cloth, envelope), _over(_cut(wicker, basket), _cut("382424", ropes)))
 
 
@@ -275,7 +247,7 @@ def _shore(sheet: Sheet) -> Floats:
     hill = WATERLINE - np.maximum(0.045 - 0.035 * _noise(x, None, 5, 31, 2), 0.02)
     crowns = 0.012 * np.abs(_noise(x, None, 60, 37, 3))
     lit = 0.42 + 0.2 * _noise(x, y, 48, 41, 4, 0.7) - 2.0 * (y - hill - 0.01)
-    colour = _ramp(lit, "142133 2b453d 7a6b3d d98c47")
+    colour = ramp(lit, "142133 2b453d 7a6b3d d98c47")
     woods = _cut(colour, sheet.inside(y - hill + crowns, WATERLINE + 0.01 - y))
     rng = np.random.default_rng(43)
     lots = np.arange(100)
@@ -298,8 +270,8 @@ def _houses(sheet: Sheet, wide: Floats, tall: Floats, shift: Floats, roof: float
     panes = walls * sheet.inside(0.0035 - np.abs(aside - 0.45 * wide), 0.006 - np.abs(up - 0.6 * tall))
     roofs = sheet.inside(up - tall, (wide + 0.004) * (1 - (up - tall) / roof) - aside, exists)
     bright = np.where(right < 0, 0.1, 0.9) + 0 * up
-    plaster = _toward(_ramp(bright, "855761 fac294"), "ffd459", panes)
-    return _over(_cut(_ramp(bright, "571f2e a83d2e"), roofs), _cut(plaster, walls))
+    plaster = _toward(ramp(bright, "855761 fac294"), "ffd459", panes)
+    return _over(_cut(ramp(bright, "571f2e a83d2e"), roofs), _cut(plaster, walls))
 
 
 def _ripples(sheet: Sheet) -> Floats:
@@ -336,10 +308,10 @@ def _sails(sheet: Sheet, x: Floats, up: Floats) -> Floats:
     """The boat in coordinates of its own: `x` from the mast, `up` from the water."""
     weave = _noise(sheet.x, 0.4 * sheet.y, 120, 67, 3)
     hull = sheet.inside(up, 0.034 + 1.2 * x**2 - up, 0.10 + 0.6 * up - np.abs(x))
-    planks = _ramp(up / 0.04 + 0.12 * weave, "331214 6b241a cc5c33 fadbb2")
+    planks = ramp(up / 0.04 + 0.12 * weave, "331214 6b241a cc5c33 fadbb2")
     main = sheet.inside(x - 0.006, up - 0.045, 0.105 * np.sqrt(np.clip(1 - up / 0.31, 0, 1)) - x)
     jib = sheet.inside(-0.004 - x, up - 0.055, x + 0.085 * (1 - up / 0.25))
-    cloth = _ramp(0.5 + 5.0 * x + 0.10 * weave + 0.10 * np.sin(90 * up), "c27a6b facc94 fff2cc")
+    cloth = ramp(0.5 + 5.0 * x + 0.10 * weave + 0.10 * np.sin(90 * up), "c27a6b facc94 fff2cc")
     mast = sheet.inside(0.0035 - np.abs(x), up, 0.33 - up)
     return _over(_cut(planks, hull), _over(_cut(cloth, np.maximum(main, jib)), _cut("40211a", mast)))
 
@@ -350,7 +322,7 @@ def _meadow(sheet: Sheet) -> Floats:
     blades = 0.02 * np.abs(_noise(x, None, 400, 73, 2))
     grass = 0.2 * _noise(x, 0.2 * y, 240, 79, 2, 0.7) + 0.12 * _noise(x, y, 16, 83, 3)
     lit = 0.55 + grass - 2.5 * (y - bank)
-    colour = _ramp(lit, "0d171a 213d26 6b702b e0a842")
+    colour = ramp(lit, "0d171a 213d26 6b702b e0a842")
     paint = _cut(colour, sheet.inside(y - bank + blades))
     for seed, tone in ((89, "e63329"), (90, "faccdb"), (91, "a87ae6")):
         petals, _, high, dice = _dabs(sheet, 170, seed)
@@ -366,165 +338,13 @@ def _tree(sheet: Sheet, x0: float) -> Floats:
     left = sheet.inside(0.010 - np.abs(bend + 2.2 * (0.36 - y) * (0.66 - y)), 0.355 - y, y - 0.12)
     right = sheet.inside(0.011 - np.abs(bend - 1.6 * (0.42 - y) * (0.62 - y)), 0.41 - y, y - 0.12)
     grain = 0.40 + 9.0 * np.clip(bend, -0.03, 0.03) + 0.2 * _noise(x, 0.2 * y, 140, 91, 3, 0.7)
-    bark = _ramp(grain, "170f14 452621 8c5233 ffa85c")
+    bark = ramp(grain, "170f14 452621 8c5233 ffa85c")
     paint = _cut(bark, np.maximum(trunk, np.maximum(left, right)))
     for depth, count in enumerate((104, 127, 111, 138, 119, 149, 131)):
         leaf, at_x, at_y, dice = _dabs(sheet, count, 97 + depth)
         aside = at_x - x0
         mass = np.max([size - np.hypot(aside - at, 1.25 * (at_y - high)) for at, high, size in CLUMPS], axis=0)
         lit = 0.08 + 0.08 * depth + 0.45 * dice - 1.2 * at_y + 0.6 * aside
-        tone = _ramp(lit, "40121f 94241a e6611a ffa829 ffdb6b")
+        tone = ramp(lit, "40121f 94241a e6611a ffa829 ffdb6b")
         paint = _over(_cut(tone, sheet.inside(leaf, mass - 0.03 * dice)), paint)
     return paint
-
-
-# The style: strokes of thick paint along the contours of a stream function --------------------------------------
-
-SWIRLS = (
-    (0.30, 0.34, 0.17, 1.0), (0.57, 0.47, 0.15, -1.0),
-    (0.97, 0.20, 0.10, 0.8), (0.02, 0.62, 0.12, 0.7), (0.80, 0.60, 0.10, 0.7),
-)  # fmt: skip
-"""`(x, y, radius, turn)`: x in picture widths, the rest in heights."""
-STARS = (  # (x, y, radius)
-    (0.88, 0.17, 0.085), (0.10, 0.13, 0.05), (0.33, 0.10, 0.035), (0.55, 0.14, 0.045), (0.70, 0.33, 0.04),
-    (0.06, 0.42, 0.035), (0.93, 0.44, 0.045), (0.47, 0.66, 0.03), (0.72, 0.06, 0.03), (0.22, 0.62, 0.035),
-)  # fmt: skip
-NIGHT = "0a1440 142b73 214c9e 4080bd 85bdcc dbe6c2"
-LAMP = "29669e 73a89e e0c75c f5a829 ffdb61 fff7cc"
-FIELD = "081a2b 0f3845 295c47 808033 db9e33"
-BRUSHES = ((0.24, 0.050, 0.5), (0.18, 0.032, 0.5), (0.13, 0.022, 0.55), (0.10, 0.016, 0.65))
-"""Length and width of the strokes, and their spacing in units of both's geometric mean; the finest on top."""
-BATCH = 400_000
-"""Samples of paint in flight at once: bounds the memory, and stays in the cache."""
-
-
-class Canvas(NamedTuple):
-    """Wet paint: its colour `(rows, columns, 3)` and its thickness `(rows, columns)`, written by the strokes."""
-
-    colour: Floats
-    thickness: Floats
-
-
-def demo_style(shape: tuple[int, int] = (256, 320), seed: int = 0) -> npt.NDArray[np.uint8]:
-    """A night sky of swirls and stars over hills, in thick directional strokes of the brush.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Height and width, in pixels.
-    seed : int
-        Another seed sets other strokes of the same picture.
-
-    Returns
-    -------
-    (H, W, 3) uint8
-    """
-    rows, columns = shape[0] * SUPERSAMPLING, shape[1] * SUPERSAMPLING
-    canvas = Canvas(np.zeros((rows, columns, 3), np.float32), np.zeros((rows, columns), np.float32))
-    for index, (length, width, spacing) in enumerate(BRUSHES):
-        rng = np.random.default_rng((seed, index))
-        _cover(canvas, rng, length, width, spacing * math.sqrt(length * width))
-    return _shrink(_light(canvas))
-
-
-def _cover(canvas: Canvas, rng: np.random.Generator, length: float, width: float, spacing: float) -> None:
-    """Lay strokes of one brush over the whole canvas in random order."""
-    rows, columns = canvas.thickness.shape
-    aspect = columns / rows
-    edge = 0.6 * length
-    x, y = np.meshgrid(np.arange(-edge, aspect + edge, spacing), np.arange(-edge, 1 + edge, spacing))
-    start = np.stack([x.ravel(), y.ravel()], -1)
-    start = rng.permutation(start + rng.uniform(-0.5, 0.5, start.shape) * spacing)
-    along = np.linspace(0, 1, 4 + int(1.4 * length * rows), dtype=np.float32)
-    aside = np.linspace(-1, 1, 3 + int(1.4 * width * rows), dtype=np.float32)
-    path, normal = _follow(start, length * rng.uniform(0.5, 1.0, (len(start), 1)), along.size, aspect)
-    tone = _tones(path[:, along.size // 2], aspect, rng)
-    for few in np.array_split(np.arange(len(start)), math.ceil(len(start) * along.size * aside.size / BATCH)):
-        spots = path[few, :, np.newaxis] + 0.5 * width * aside[:, np.newaxis] * normal[few, :, np.newaxis]
-        thickness, streaks = _bristles(len(few), along, aside, rng)
-        _press(canvas, spots, math.sqrt(width) * thickness, streaks * tone[few, np.newaxis])
-
-
-def _follow(start: Floats, length: Floats, steps: int, aspect: float) -> tuple[Floats, Floats]:
-    """Walk down the stream from each start: positions and unit normals, `(strokes, steps, 2)`."""
-    at, path, normal = start, [], []
-    for _ in range(steps):
-        flow = _stream(at, aspect)[1]
-        flow /= np.linalg.norm(flow, axis=-1, keepdims=True) + 1e-9
-        path.append(at)
-        normal.append(np.stack([-flow[:, 1], flow[:, 0]], -1))
-        at = at + flow * (length / steps)
-    return np.stack(path, 1).astype(np.float32), np.stack(normal, 1).astype(np.float32)
-
-
-def _stream(at: Floats, aspect: float) -> tuple[Floats, Floats]:
-    """The stream function at points `(n, 2)`, and the flow along its contours: `(d/dy, -d/dx)`."""
-    x, y = at[:, 0], at[:, 1]
-    value = 0.6 * y + 0.03 * np.sin(7 * x + 3 * y)
-    flow_x, flow_y = 0.6 + 0.09 * np.cos(7 * x + 3 * y), -0.21 * np.cos(7 * x + 3 * y)
-    for centre, high, radius, turn in (*SWIRLS, *((x, y, 0.9 * r, 4.0) for x, y, r in STARS)):
-        right, below = x - centre * aspect, y - high
-        bump = 1.4 * turn * radius * np.exp(-(right**2 + below**2) / (2 * radius**2))
-        value = value + bump
-        flow_x, flow_y = flow_x - bump * below / radius**2, flow_y + bump * right / radius**2
-    ground = 1 / (1 + np.exp(-60 * (y - _hills(x, aspect))))
-    slope = (_hills(x + 0.01, aspect) - _hills(x - 0.01, aspect)) / 0.02
-    return value, np.stack([flow_x + ground * (1 - flow_x), flow_y + ground * (slope - flow_y)], -1)
-
-
-def _hills(x: Floats, aspect: float) -> Floats:
-    return 0.80 + 0.05 * np.sin(5 * x / aspect + 0.5) + 0.025 * np.sin(13 * x / aspect)
-
-
-def _tones(at: Floats, aspect: float, rng: np.random.Generator) -> Floats:
-    """Colours of strokes by their place: bands along the stream, haloes around the stars, furrows in the hills."""
-    x, y = at[:, 0], at[:, 1]
-    count = len(at)
-    bands = 0.42 + 0.30 * np.sin(34 * _stream(at, aspect)[0]) + 0.12 * np.sin(11 * x + 5 * y) + 0.15 * (y - 0.4)
-    colour = _ramp(bands + rng.normal(0, 0.11, count), NIGHT)
-    for centre, high, radius in STARS:
-        away = np.hypot(x - centre * aspect, y - high) / radius
-        near = rng.random(count) < 1.5 * (1.75 - away)
-        colour[near] = _ramp(1.05 - 0.55 * away + rng.normal(0, 0.09, count), LAMP)[near]
-    depth = y - _hills(x, aspect)
-    furrows = 0.40 + 0.30 * np.sin(55 * depth + 6 * x) + rng.normal(0, 0.14, count)
-    colour[depth > 0] = _ramp(furrows, FIELD)[depth > 0]
-    return np.clip(colour + rng.normal(0, 0.025, colour.shape), 0, 1).astype(np.float32)
-
-
-def _bristles(count: int, along: Floats, aside: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """What the hairs of a brush leave: thickness `(count, along, aside)`, and how bright each is `(count, aside, 1)`.
-
-    Thickness is 0 where a hair does not touch yet, or has run dry.
-    """
-    each = (count, 1, aside.size)
-    hair = ndimage.uniform_filter1d(rng.standard_normal(each, np.float32), 3, axis=-1)
-    begins, ends = 0.1 * rng.random(each, np.float32), 1 - 0.25 * rng.random(each, np.float32)
-    far = along[:, np.newaxis]
-    touches = (far > begins) & (far < ends) & (np.abs(aside) < np.sqrt(far / 0.12))
-    profile = np.maximum(0.5 + 0.5 * np.sqrt(1.02 - aside**2) + 0.35 * hair, 0.05)
-    return touches * profile * (1.15 - 0.5 * far), 1 + 0.16 * np.moveaxis(hair, 1, 2)
-
-
-def _press(canvas: Canvas, spots: Floats, thickness: Floats, tone: Floats) -> None:
-    """Put strokes on the canvas, at `spots` `(strokes, along, aside, 2)`, every hair in a tone of its own.
-
-    Of several samples on one spot the last one stays: the stroke on top.
-    """
-    rows, columns = canvas.thickness.shape
-    column, row = np.moveaxis(np.floor(spots * rows).astype(np.int32), -1, 0)
-    wet = (thickness > 0) & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    stroke, _, hair = np.nonzero(wet)
-    canvas.colour[row[wet], column[wet]] = tone[stroke, hair]
-    canvas.thickness[row[wet], column[wet]] = thickness[wet]
-
-
-def _light(canvas: Canvas) -> Floats:
-    """Light from the upper left: slopes of the paint that face it shine, those behind them lie in shade."""
-    bare = canvas.thickness == 0
-    if bare.any():  # the eyes of swirls, which every stroke went round: the nearest paint flows in
-        nearest = ndimage.distance_transform_edt(bare, return_distances=False, return_indices=True)
-        canvas = Canvas(canvas.colour[tuple(nearest)], canvas.thickness[tuple(nearest)])
-    down, right = np.gradient(ndimage.gaussian_filter(canvas.thickness, 0.8))
-    facing = -(down + right)[..., np.newaxis]
-    return canvas.colour * (1 + 3.0 * np.clip(facing, -0.15, 0.25)) + 0.8 * np.clip(facing, 0, 0.2)
