@@ -36,8 +36,9 @@ def main() -> None:
         for size in arguments.sizes:
             for count in arguments.frames:
                 clip = pathlib.Path(folder, f"{size}_{count}.mp4")
-                peaks = [child(what, clip, size, count, arguments) for what in ("make", "paint")]
-                print(f"| {size}x{size * 9 // 16} | {count} | {peaks[1]} |", flush=True)
+                child("make", clip, size, count, arguments)
+                peak = child("paint", clip, size, count, arguments)
+                print(f"| {size}x{size * 9 // 16} | {count} | {peak} |", flush=True)
 
 
 def child(what: str, clip: pathlib.Path, size: int, count: int, arguments: argparse.Namespace) -> str:

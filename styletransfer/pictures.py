@@ -4,6 +4,7 @@ Whatever is written appears at its name when it is complete; until then, and if 
 there before stays.
 """
 
+import io
 import os
 import sys
 import warnings
@@ -142,6 +143,20 @@ def write_image(target: PathLike, image: npt.ArrayLike) -> Path:
     with replacing(path) as part:
         iio.imwrite(part, picture, plugin="pillow", **options)
     return path
+
+
+def smaller(image: Frame, width: int, height: int) -> Frame:
+    """The picture, scaled down so far that it fits into `width` by `height` pixels."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
+
+
+def jpeg(image: Frame) -> bytes:
+    """The picture as a JPEG to be looked at for a moment."""
+    data = io.BytesIO()
+    Image.fromarray(image).save(data, "JPEG", quality=85)
+    return data.getvalue()
 
 
 # --- files ---

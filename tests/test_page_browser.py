@@ -1,5 +1,6 @@
 """The page in a real browser: Chromium does what a visitor does, and what it sees is checked."""
 
+import io
 import pathlib
 import re
 import shutil
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import open_page, texture, wait_for
+from PIL import Image
 
 from styletransfer.video.media import read_video, write_image, write_video
 
@@ -326,10 +328,6 @@ def test_the_divider_wipes_between_them(visit, finished):
         """Of the stage, at a share of its width."""
         box = right.bounding_box()
         clip = {"x": box["x"] + share * box["width"] - 4, "y": box["y"] + 20, "width": 8, "height": box["height"] - 40}
-        import io
-
-        from PIL import Image
-
         return np.asarray(Image.open(io.BytesIO(one.page.screenshot(clip=clip))).convert("RGB"), np.float64)
 
     one.page.locator(".st-divider").fill("100")

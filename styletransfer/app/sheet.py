@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-Frame = npt.NDArray[np.uint8]
-"""`(H, W, 3)` RGB."""
+from ..pictures import Frame, smaller
 
 PAPER, INK = 255, 40
 LABEL, GAP = 20, 8
@@ -21,8 +19,7 @@ def contact_sheet(pictures: Mapping[str, Frame], columns: int, *, max_size: int 
 
 def labelled(picture: Frame, label: str, *, max_size: int = 320) -> Frame:
     """The picture, at most `max_size` on its longer side, with `label` written below it."""
-    small = Image.fromarray(picture)
-    small.thumbnail((max_size, max_size), Image.Resampling.LANCZOS)
+    small = Image.fromarray(smaller(picture, max_size, max_size))
     sheet = Image.new("RGB", (small.width, small.height + LABEL), (PAPER,) * 3)
     sheet.paste(small)
     draw = ImageDraw.Draw(sheet)

@@ -51,8 +51,6 @@ def paint(
             memory.append(paint_one(styles, frame, memory, options.history, opening, options, flow, on_step))
         if memory[-1].opens:
             opening = memory[-1]
-            if frame.place > 0:
-                log.info("frame %d begins a new scene: nothing of the paint before it can be held to", frame.place)
         yield memory[-1]
 
 
@@ -118,12 +116,18 @@ def paint_one(
     return finished(frame, styles.solver.run(frame.result, targets, **how), on_step)
 
 
-def open_scene(
+def open_scene(styles: Styles, frame: Painted, options: StyleOptions, on_step: OnStep) -> Painted:
+    """A frame that nothing is carried to, and that later frames are measured by."""
+    if frame.place > 0:
+        log.info("frame %d begins a new scene: nothing of the paint before it can be held to", frame.place)
+    return paint_alone(styles, frame._replace(opens=True), options, on_step)
+
+
+def paint_alone(
     styles: Styles, frame: Painted, options: StyleOptions, on_step: OnStep, steps: int | None = None
 ) -> Painted:
-    """A frame that nothing is carried to, from what its result is, coarse to fine."""
+    """A frame from what its result is, coarse to fine, held to no other."""
     how: dict[str, Any] = {"place": frame.place, "regions": frame.regions, "steps": steps}
-    frame = frame._replace(opens=True)
     return finished(frame, coarse_to_fine(styles, frame.source, frame.result, options, **how), on_step)
 
 

@@ -25,7 +25,7 @@ from ..solver import Targets
 from ..styles import StyleLike, Styles, read_styles
 from . import state
 from .carry import FlowPair, Painted, carry, masks_of, repeats
-from .chain import OnStep, finished, load_frames, open_scene
+from .chain import OnStep, finished, load_frames, paint_alone
 
 
 class Visit(NamedTuple):
@@ -68,7 +68,7 @@ def paint_passes(
                 painted = painted._replace(result=memory[-1].result, steps=0)
             else:
                 if done < number == 1:
-                    painted = open_scene(styles, painted, options, on_step, steps)._replace(opens=False)
+                    painted = paint_alone(styles, painted, options, on_step, steps)
                 elif done < number:
                     frame, targets = _blend(styles, painted, memory, number, options, flow)
                     painted = finished(frame, styles.solver.run(frame.result, targets, steps=steps), on_step)

@@ -7,7 +7,6 @@ notebook keeps is a small copy, whatever the size and length of the clip. Outsid
 import base64
 import functools
 import html
-import io
 import itertools
 import math
 import os
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ..pictures import Frame, PathLike, write_image
+from ..pictures import Frame, PathLike, jpeg, smaller, write_image
 from .media import Video, read_video, write_video
 
 SIDE = 384
@@ -34,7 +33,6 @@ QUALITY = 50.0
 """Of that video, 0 to 100."""
 INTERVAL = 1.0
 """Seconds between two pictures of the live preview, at least."""
-JPEG_QUALITY = 85
 
 Show = Callable[[Frame, Frame], None]
 """Shows a frame and what became of it."""
@@ -134,7 +132,7 @@ def live_preview() -> Show:
         nonlocal handle, latest
         if time.monotonic() < latest + INTERVAL:
             return
-        picture = display.Image(data=_jpeg(beside(source, painted)), format="jpeg")
+        picture = display.Image(data=jpeg(smaller(beside(source, painted), 2 * SIDE, SIDE)), format="jpeg")
         if handle is None:
             handle = display.display(picture, display_id=True)
         else:
@@ -150,13 +148,6 @@ def beside(source: Frame, painted: Frame) -> Frame:
     if source.shape != painted.shape:
         source = np.asarray(Image.fromarray(source).resize((width, height), Image.Resampling.LANCZOS))
     return np.concatenate([source, painted], axis=1)
-
-
-def _jpeg(picture: Frame) -> bytes:
-    small, data = Image.fromarray(picture), io.BytesIO()
-    small.thumbnail((2 * SIDE, SIDE), Image.Resampling.LANCZOS)
-    small.save(data, "JPEG", quality=JPEG_QUALITY)
-    return data.getvalue()
 
 
 def _to_file(file: PathLike, _: Frame, painted: Frame) -> None:

@@ -5,8 +5,6 @@ holds it while the tab is open, and the browser remembers it for the next time. 
 visitor may see.
 """
 
-import functools
-import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -35,21 +33,6 @@ watch('value', show);
 show();
 """
 SURE = "(desk, memory) => [desk, memory, confirm('Remove this clip, and all that was painted of it?')]"
-
-
-def _owned(act: Callable[..., Any]) -> Callable[..., Any]:
-    """The method, called with a desk that has a visitor: the tab's, the one that is remembered, or a new one."""
-
-    @functools.wraps(act)
-    def acting(self: "Desk", desk: Any, memory: Any, *more: Any) -> Any:
-        known = (one for one in (desk, memory) if isinstance(one, dict) and is_token(one.get("visitor")))
-        return act(self, dict(next(known, {"visitor": new_token()})), *more)
-
-    # Gradio counts the arguments, of which there is one more, and looks for those that it gives of its own accord.
-    first, desk, *more = inspect.signature(act).parameters.values()
-    signature = inspect.Signature([first, desk, desk.replace(name="memory"), *more])
-    acting.__signature__ = signature  # type: ignore[attr-defined]
-    return acting
 
 
 class Desk:
@@ -136,24 +119,24 @@ class Desk:
         watched = [*seen, self.worry, self.say, self.settings.preset]
         self.clock.tick(self.look, [*desk, self.worry, self.settings.preset], watched, queue=False, **hidden)
 
-    @_owned
-    def arrive(self, desk: dict[str, Any]) -> Updates:
+    def arrive(self, desk: Any, memory: Any) -> Updates:
         """A browser opens the page, or opens it again."""
+        desk = _owned(desk, memory)
         return self._shown(desk) | self._settings_of(desk)
 
-    @_owned
-    def choose_styles(self, desk: dict[str, Any], event: gr.EventData) -> Updates:
+    def choose_styles(self, desk: Any, memory: Any, event: gr.EventData) -> Updates:
         """Style pictures are ticked; another work begins."""
+        desk = _owned(desk, memory)
         return self._shown(desk | {"styles": list(event.chosen), "job": None})
 
-    @_owned
-    def bring_styles(self, desk: dict[str, Any], files: list[str] | None) -> Updates:
+    def bring_styles(self, desk: Any, memory: Any, files: list[str] | None) -> Updates:
         """Style pictures are uploaded."""
+        desk = _owned(desk, memory)
         return self._bring(desk, STYLE, files or []) | {self.new_styles: None}
 
-    @_owned
-    def bring_clip(self, desk: dict[str, Any], file: str | None) -> Updates:
+    def bring_clip(self, desk: Any, memory: Any, file: str | None) -> Updates:
         """A clip is uploaded or recorded."""
+        desk = _owned(desk, memory)
         return self._bring(desk, CLIP, [file] if file else []) | {self.new_clip: None, self.camera: None}
 
     def _bring(self, desk: dict[str, Any], kind: str, files: list[str]) -> Updates:
@@ -168,9 +151,9 @@ class Desk:
                 file.unlink(missing_ok=True)
         return {self.brought: things, self.say: said}
 
-    @_owned
-    def lay_down(self, desk: dict[str, Any], brought: list[str]) -> Updates:
+    def lay_down(self, desk: Any, memory: Any, brought: list[str]) -> Updates:
         """What was brought is what is to be painted, or painted with."""
+        desk = _owned(desk, memory)
         things = [thing for thing in map(self.studio.shelf.public, brought) if thing is not None]
         if not things:
             return self._seen(desk)
@@ -180,14 +163,14 @@ class Desk:
         del told[self.say]  # why another one was refused
         return told
 
-    @_owned
-    def take_example(self, desk: dict[str, Any]) -> Updates:
+    def take_example(self, desk: Any, memory: Any) -> Updates:
         """Our own clip is to be painted."""
+        desk = _owned(desk, memory)
         return self._with_clip(desk, self.studio.shelf.find(desk["visitor"], EXAMPLE))
 
-    @_owned
-    def start_painting(self, desk: dict[str, Any], styles: Any, *values: Any) -> Updates:
+    def start_painting(self, desk: Any, memory: Any, styles: Any, *values: Any) -> Updates:
         """PAINT: a new job, or the one that was stopped."""
+        desk = _owned(desk, memory)
         visitor, clip = desk["visitor"], desk.get("clip") or ""
         desk = desk | {"styles": styles["chosen"]}
         try:
@@ -198,31 +181,31 @@ class Desk:
             return {self.say: str(error)}
         return self._shown(desk | {"job": job.id})
 
-    @_owned
-    def stop_painting(self, desk: dict[str, Any]) -> Updates:
+    def stop_painting(self, desk: Any, memory: Any) -> Updates:
         """STOP."""
+        desk = _owned(desk, memory)
         if job := self._job(desk):
             self.studio.stop(job)
         return self._shown(desk)
 
-    @_owned
-    def choose_work(self, desk: dict[str, Any], event: gr.EventData) -> Updates:
+    def choose_work(self, desk: Any, memory: Any, event: gr.EventData) -> Updates:
         """Another of the visitor's jobs is to be seen: what it was made of lies on the desk again."""
+        desk = _owned(desk, memory)
         job = self.studio.job(desk["visitor"], next(iter(event.chosen), None))
         if job is None:
             return self._shown(desk)
         desk = desk | {"job": job.id, "clip": job.request.clip, "styles": list(job.request.styles)}
         return self._shown(desk) | self._settings_of(desk)
 
-    @_owned
-    def remove_work(self, desk: dict[str, Any], sure: bool) -> None:
+    def remove_work(self, desk: Any, memory: Any, sure: bool) -> None:
         """The job on the desk goes, with all that was made of it; this may take a step of the painting."""
+        desk = _owned(desk, memory)
         if sure and (job := self._job(desk)):
             self.studio.remove(job)
 
-    @_owned
-    def look(self, desk: dict[str, Any], worry: str, preset: str) -> Updates:
+    def look(self, desk: Any, memory: Any, worry: str, preset: str) -> Updates:
         """The clock ticks: how far is it?"""
+        desk = _owned(desk, memory)
         new = self._seen(desk)
         if self.studio.missing and not worry:  # told once, and the way out is taken where nothing else was chosen
             own = preset != self.studio.options.preset or "weights" in self.studio.settings
@@ -312,6 +295,12 @@ class Desk:
             return f"page/jobs/{job.id}/thumb.jpg?{job.done}"
         clip = self.studio.shelf.public(job.request.clip)
         return _address(clip) if clip else ""
+
+
+def _owned(desk: Any, memory: Any) -> dict[str, Any]:
+    """A desk that has a visitor, whatever a browser sends: the tab's, the one that is remembered, or a new one."""
+    known = (one for one in (desk, memory) if isinstance(one, dict) and is_token(one.get("visitor")))
+    return dict(next(known, {"visitor": new_token()}))
 
 
 def _custom(template: str, script: str, name: str) -> gr.HTML:

@@ -38,6 +38,11 @@ class Request(NamedTuple):
     settings: dict[str, Any]
 
     @property
+    def things(self) -> set[str]:
+        """All that is painted, or painted with."""
+        return {self.clip, *self.styles}
+
+    @property
     def options(self) -> StyleOptions:
         """The settings, checked."""
         return StyleOptions(**self.settings)

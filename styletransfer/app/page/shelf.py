@@ -16,10 +16,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from PIL import Image
-
-from ...pictures import Frame, PathLike, read_image, replacing, write_image
+from ...pictures import Frame, PathLike, read_image, replacing, smaller, write_image
 from ..terminal import WORDED, sentence
 from . import own
 
@@ -184,7 +181,7 @@ def _looked_at(kind: str, file: Path, thing: str, name: str) -> Thing:
 
 
 def _write_thumb(thing: Thing) -> None:
-    write_image(thing.thumb, small(first_frame(thing)))
+    write_image(thing.thumb, smaller(first_frame(thing), THUMB, THUMB))
 
 
 def first_frame(thing: Thing) -> Frame:
@@ -192,10 +189,3 @@ def first_frame(thing: Thing) -> Frame:
     from ...video.media import read_video
 
     return read_image(thing.file) if thing.kind == STYLE else next(iter(read_video(thing.file)))
-
-
-def small(picture: Frame, side: int = THUMB) -> Frame:
-    """The picture, at most `side` pixels on its longer side."""
-    image = Image.fromarray(picture)
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return np.asarray(image)

@@ -3,7 +3,6 @@
 Nothing here knows of the page that shows it.
 """
 
-import io
 import json
 import logging
 import shutil
@@ -13,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ...options import StyleOptions
-from ...pictures import Frame, locked, write_image
+from ...pictures import Frame, jpeg, locked, smaller, write_image
 from ...times import parse_time
 from ..terminal import load_tensorflow
 from .jobs import FAILED, FINISHED, PAINTING, STOPPED, WAITING, Job, Request, stored_jobs
-from .shelf import Shelf, as_said, is_token, new_token, small
+from .shelf import THUMB, Shelf, as_said, is_token, new_token
 
 log = logging.getLogger("styletransfer")
 
@@ -74,7 +72,7 @@ class Studio:
         self._changed = threading.Condition()
         self._closing = False
         self._model: tuple[str, Any] = ("", None)
-        self.shelf.tidy({name for job in self._jobs.values() for name in (job.request.clip, *job.request.styles)})
+        self.shelf.tidy(self._needed())
         self._thread = threading.Thread(target=self._work, name="painter", daemon=True)
 
     def start(self) -> None:
@@ -149,8 +147,8 @@ class Studio:
             self._changed.wait_for(lambda: job.state != PAINTING)
             self._jobs.pop(job.id, None)
             shutil.rmtree(job.folder, ignore_errors=True)
-            needed = {name for one in self._jobs.values() for name in (one.request.clip, *one.request.styles)}
-        for thing in {job.request.clip, *job.request.styles} - needed:
+            left = job.request.things - self._needed()
+        for thing in left:
             self.shelf.remove(thing)
 
     def close(self) -> None:
@@ -161,6 +159,10 @@ class Studio:
         if self._thread.ident is not None:
             self._thread.join()
         self._lock.close()
+
+    def _needed(self) -> set[str]:
+        """The things of which there are jobs."""
+        return set[str]().union(*(job.request.things for job in self._jobs.values()))
 
     def _checked(self, settings: dict[str, Any], styles: int) -> dict[str, Any]:
         """The settings of a job, as JSON gives them back.
@@ -263,7 +265,7 @@ class Studio:
 
         def show(source: Frame, painted: Frame) -> None:
             nonlocal latest
-            job.live = _jpeg(source), _jpeg(painted)
+            job.live = _live(source), _live(painted)
             job.shown += 1
             latest = time.monotonic()
 
@@ -309,18 +311,16 @@ class Studio:
         elif job.done:
             write_finished(clip, job.target, job.part, options=options)
         if job.result:
-            write_image(job.thumb, small(next(iter(read_video(job.result)))))
+            write_image(job.thumb, smaller(next(iter(read_video(job.result))), THUMB, THUMB))
 
     def _failed(self, job: Job, error: Exception) -> str:
         """Note why a job failed, as a sentence for the page; the first reason counts."""
         log.error("a job of the page failed", exc_info=error)
-        things = filter(None, map(self.shelf.public, (job.request.clip, *job.request.styles)))
+        things = filter(None, map(self.shelf.public, job.request.things))
         names = {thing.file: thing.name for thing in things} | {job.folder: "the job"}
         job.error = job.error or (NO_DOWNLOAD if isinstance(error, ConnectionError) else as_said(error, names))
         return FAILED
 
 
-def _jpeg(picture: Frame) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(small(picture, LIVE_SIDE)).save(data, "JPEG", quality=85)
-    return data.getvalue()
+def _live(picture: Frame) -> bytes:
+    return jpeg(smaller(picture, LIVE_SIDE, LIVE_SIDE))
