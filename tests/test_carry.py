@@ -81,6 +81,24 @@ def test_the_start_of_what_was_hidden_is_its_paint_from_when_it_was_last_seen(fl
     np.testing.assert_allclose(carried.start[0, 18:26, 47:53], memory[2].result[0, 18:26, 15:21], atol=1e-2)
 
 
+def test_a_farther_frame_lends_no_paint_where_it_shows_another_thing():
+    """A wrong flow that leads there and back again: from the ground to the bird that has been there."""
+    flight = Flight((10, 8, 20))
+    rng = np.random.default_rng(0)
+    memory = [
+        Painted(pixels.to_inside(f), rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32), 1) for f in flight.frames
+    ]
+
+    def flow(source, target):
+        far = any(np.array_equal(one, flight.frames[0]) for one in (source, target))
+        return np.zeros((48, 64, 2), np.float32) if far else flight.flow(source, target)
+
+    carried = carry(memory[:2], memory[2], (1, 2), both_ways(flow, "fast"))
+    uncovered = np.s_[18:26, 12:18]
+    assert not carried.reliability[1][uncovered].any()
+    assert np.abs(carried.start[0][uncovered] - memory[0].result[0][uncovered]).mean() > 20
+
+
 def test_flow_is_asked_only_where_something_is_left_to_cover(model):
     frame = GROUND
     asked = []

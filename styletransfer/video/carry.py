@@ -159,9 +159,21 @@ def _views(
         if is_cut(share, one.explained if distance == 1 else 1.0):
             continue
         certain = masks(back, forth)
+        if distance > 1:
+            certain = certain * _alike(one, frame, back, certain)
         weight = np.maximum(certain - covered, 0.0)
         covered += certain
         yield View(place, one, back, certain, weight, sharp_warp(one.result[0], back), share)
+
+
+def _alike(one: Painted, frame: Painted, back: Array, certain: Array) -> Mask:
+    """Where an earlier frame looks like this one, in the light of this one: `(H, W)`.
+
+    Over many frames, where a picture has no texture, a wrong flow may well lead there and back again, and paint of a thing
+    that has passed would be laid over what it has uncovered.
+    """
+    now = frame.source[0]
+    return misfit(now, _lit(warp(one.source[0], back), now, certain >= SEEN)) <= ALIKE
 
 
 def _new(nearest: View, frame: Painted) -> tuple[Mask, Array]:
