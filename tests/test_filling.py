@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
-from styletransfer.motion.filling import borrow, colors_of, smooth
+from styletransfer.motion.filling import borrow, colors_of, smooth, strays
 
 
 def halves(height=40, width=60, split=20):
@@ -38,9 +38,46 @@ def test_the_light_under_the_strokes_is_the_frames_in_the_paintings_colours():
     missing[:, 50:] = True
     frame = model.copy()
     frame[:, 50:] = texture(48, 14, seed=4, smooth=6.0)  # what enters was never there before
-    filled = borrow(np.zeros_like(frame), frame, missing, model=model, painting=model @ mix + 9)
+    painting = model @ mix + 9
+    filled = borrow(painting, frame, missing, model=model, painting=painting)
     expected = frame @ mix + 9
     assert np.abs(filled - expected)[2:-2, 52:-2].mean() < 0.35 * np.abs(expected - expected.mean((0, 1))).mean()
+
+
+def test_what_looks_alike_beside_it_tints_what_is_missing():
+    """Water is painted blue on the left and yellow on the right, and land red: what enters at the left becomes blue."""
+    frame = np.full((40, 60, 3), 100, np.float32)
+    frame[20:] = 220
+    painting = np.zeros_like(frame)
+    painting[:20, :30], painting[:20, 30:], painting[20:] = (0, 0, 200), (200, 200, 0), (200, 0, 0)
+    missing = np.zeros((40, 60), bool)
+    missing[:, :4] = True
+    moved = np.where(missing[..., np.newaxis], np.float32(0), painting)
+    filled = borrow(moved, frame, missing, model=frame, painting=painting)
+    assert np.abs(filled[2:16, :4] - (0, 0, 200)).mean() < 25
+    assert np.abs(filled[24:38, :4] - (200, 0, 0)).mean() < 25
+
+
+def test_paint_that_a_thing_leaves_on_the_ground_is_told_from_that_of_the_ground():
+    """A light thing painted yellow on dark ground painted blue; its paint goes beyond its outline at both sides."""
+    frame = np.full((60, 90, 3), 60, np.float32)
+    frame[20:40, 40:55] = 220
+    painting = np.zeros_like(frame) + np.float32((20, 40, 200))
+    painting[20:40, 36:59] = 230, 200, 20
+    painting += np.random.default_rng(0).normal(0, 8, painting.shape).astype(np.float32)
+    doubtful = np.zeros((60, 90), bool)
+    doubtful[16:44, 32:63], doubtful[22:38, 42:53] = True, False  # a band around the outline
+    found = strays(painting, frame, doubtful, model=frame, painting=painting)
+    assert not found[~doubtful].any()
+    assert found[24:36, 37:39].mean() > 0.9 and found[24:36, 56:58].mean() > 0.9  # beyond the outline
+    assert not found[24:36, 32:34].any() and not found[24:36, 61:63].any()  # paint of the ground
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
+def test_only_what_is_doubtful_is_a_stray_at_any_size(doubtful):
+    moved, painting, frame = np.random.default_rng(0).uniform(1, 255, (3, *doubtful.shape, 3)).astype(np.float32)
+    found = strays(moved, frame, doubtful, model=frame, painting=painting)
+    assert found.shape == doubtful.shape and not (found & ~doubtful).any()
 
 
 def test_what_a_moving_thing_uncovers_loses_its_paint_however_well_the_surroundings_fit():

@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter1d, uniform_filter
+from scipy.ndimage import binary_dilation, gaussian_filter1d, map_coordinates, uniform_filter
+from scipy.spatial.distance import cdist
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -23,6 +24,14 @@ ALIKE = 12.0
 motion boundary, does."""
 STROKE = 0.02
 """Sigma of the blur that tells strokes from the light under them, in longer sides."""
+NEAR = 4.0
+"""Blocks over which paint tints what is missing beside it."""
+FEW = 1e-3
+"""Of a block known, or of blocks alike, below which they tell nothing."""
+STRAY = 1.0
+"""How many spreads from the paint beside it paint may be, root mean square over the channels."""
+FAINT = 10.0
+"""Grey levels of spread that any paint has."""
 GOLDEN = math.pi * (3.0 - math.sqrt(5.0))
 """The angle that spreads points evenly over a disc."""
 
@@ -40,8 +49,9 @@ def borrow(
 
     A missing pixel takes the strokes that lie at one of a few displacements from it in `painting`, the one at which
     `model`, which was painted there, differs least from the frame in a window around it. Under the strokes lies the
-    frame, blurred, in the colours that the painting gives to the model's: so clouds stay clouds, and there are no steps
-    between patches. The optimisation only has to fit the strokes in.
+    frame, blurred, in the colours that the painting gives to the model's, tinted like the paint beside it on what looks
+    alike: so clouds stay clouds, water that is blue beside it does not turn yellow, and there are no steps between
+    patches. The optimisation only has to fit the strokes in.
 
     The painting had better be one that was painted in full, such as the first of its scene: paint that was borrowed
     from borrowed paint, frame after frame, turns into scales. Mirroring the border instead draws kaleidoscopes,
@@ -65,18 +75,70 @@ def borrow(
     -------
     float32 (H, W, 3)
     """
-    window = max(3, round(WINDOW * max(missing.shape)))
-    step = max(1, window // BLOCKS)
-    steps, best = _nearest_in_looks(_blocks(frame, step), _blocks(model, step), window // step, turn)
+    step = _block(missing.shape)
+    steps, best = _nearest_in_looks(_blocks(frame, step), _blocks(model, step), BLOCKS, turn)
     chosen = best.repeat(step, axis=0).repeat(step, axis=1)[: missing.shape[0], : missing.shape[1]]
     missing = missing & (chosen >= 0)
     places = np.argwhere(missing) + step * steps[chosen[missing]]
     filled = moved.copy()
     filled[missing] = painting[tuple(np.minimum(places, np.array(missing.shape) - 1).T)]
-    colors = colors_of(light(model), light(painting))
-    relit = filled - light(filled) + light(frame) @ colors[:3] + colors[3]
-    filled[missing] = relit[missing]
+    under = _recolored(frame, model, painting)
+    relit = filled - light(filled) + under
+    filled[missing] = relit[missing] + _beside(moved - under, frame, ~missing, missing)[0]
     return filled
+
+
+def strays(moved: Array, frame: Array, doubtful: Mask, *, model: Array, painting: Array) -> Mask:
+    """Doubtful pixels whose paint is unlike the paint around them on what looks alike: `(H, W)`.
+
+    Paint goes beyond the outlines of things. When a thing moves, what went beyond them stays on the ground it leaves,
+    frame after frame, and becomes a trail, though the ground is known and its flow is right.
+
+    Parameters are those of `borrow`; `doubtful` is the mask `(H, W)` of what is to be looked at.
+    """
+    found = np.zeros_like(doubtful)
+    if doubtful.any() and not doubtful.all():
+        difference = moved - _recolored(frame, model, painting)
+        mean, spread = _beside(difference, frame, ~doubtful, doubtful)
+        here = smooth(difference, 0.5 * _block(doubtful.shape))[doubtful]
+        found[doubtful] = (np.square(here - mean) / (np.square(spread) + FAINT**2)).mean(axis=-1) > STRAY**2
+    return found
+
+
+def _recolored(frame: Array, model: Array, painting: Array) -> Array:
+    """The light of a frame in the colours that a painting gives to its model's."""
+    colors = colors_of(light(model), light(painting))
+    return np.asarray(light(frame) @ colors[:3] + colors[3], np.float32)
+
+
+def _block(shape: tuple[int, ...]) -> int:
+    """The side of a block, for pictures of a shape `(H, W)`."""
+    return max(1, max(3, round(WINDOW * max(shape))) // BLOCKS)
+
+
+def _beside(values: Array, frame: Array, known: Mask, wanted: Mask) -> tuple[Array, Array]:
+    """Mean and spread of what is known, `(H, W, 3)`, around each wanted pixel, where it looks alike: `(n, 3)` both.
+
+    A bilateral mean (Tomasi and Manduchi 1998), from block to block: known blocks count by their nearness, `NEAR`
+    blocks wide, and by how much they look like the wanted one in the frame, `ALIKE` grey levels wide. 0 where none
+    does.
+    """
+    step = _block(known.shape)
+    share = _blocks(known[..., np.newaxis].astype(np.float32), step)
+    means = _blocks(known[..., np.newaxis] * values, step) / np.maximum(share, FEW)
+    at = binary_dilation(_blocks(wanted[..., np.newaxis].astype(np.float32), step)[..., 0] > 0.0, np.ones((3, 3)))
+    places = np.indices(at.shape, np.float32) / NEAR
+    looks = np.moveaxis(_blocks(frame, step), -1, 0) / (ALIKE * math.sqrt(frame.shape[-1]))
+    seen = np.concatenate([places, looks])
+    apart = cdist(seen[:, at].T, seen.reshape(len(seen), -1).T, "sqeuclidean")
+    weights = np.exp(-0.5 * apart.astype(np.float32)) * share.reshape(-1)
+    moments = np.concatenate([means, np.square(means)], axis=-1).reshape(weights.shape[1], -1)
+    found = np.zeros((*at.shape, moments.shape[1]), np.float32)
+    found[at] = (weights @ moments) / (weights.sum(axis=1, keepdims=True) + FEW)
+    places = (np.argwhere(wanted).T + 0.5) / step - 0.5
+    found = np.stack([map_coordinates(one, places, order=1, mode="nearest") for one in np.moveaxis(found, -1, 0)], -1)
+    mean, square = np.split(found, 2, axis=-1)
+    return mean, np.sqrt(np.maximum(square - np.square(mean), 0.0))
 
 
 def _nearest_in_looks(frame: Array, model: Array, window: int, turn: int) -> tuple[Offsets, Offsets]:

@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter
 
 from .. import pixels
 from ..motion.fields import FlowFolder
-from ..motion.filling import ALIKE, borrow, light, misfit
+from ..motion.filling import ALIKE, borrow, light, misfit, strays
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import Mask, reliability
 from ..motion.scenes import explained, is_cut
@@ -169,8 +169,8 @@ def _views(
 def _alike(one: Painted, frame: Painted, back: Array, certain: Array) -> Mask:
     """Where an earlier frame looks like this one, in the light of this one: `(H, W)`.
 
-    Over many frames, where a picture has no texture, a wrong flow may well lead there and back again, and paint of a thing
-    that has passed would be laid over what it has uncovered.
+    Over many frames, where a picture has no texture, a wrong flow may well lead there and back again, and paint of a
+    thing that has passed would be laid over what it has uncovered.
     """
     now = frame.source[0]
     return misfit(now, _lit(warp(one.source[0], back), now, certain >= SEEN)) <= ALIKE
@@ -212,9 +212,10 @@ def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[
     if not missing.any():
         return start, 0.0
     seen = warp(nearest.origin.source[0], nearest.back, border=BEYOND)
-    missing &= misfit(frame.source[0], seen) > ALIKE
-    model, painting = opening.source[0], opening.result[0]
-    start = borrow(start, frame.source[0], missing, model=model, painting=painting, turn=frame.place)
+    models: dict[str, Array] = {"model": opening.source[0], "painting": opening.result[0]}
+    stray = strays(start, frame.source[0], missing, **models)
+    missing &= (misfit(frame.source[0], seen) > ALIKE) | stray
+    start = borrow(start, frame.source[0], missing, turn=frame.place, **models)
     return start, float(missing.mean())
 
 
