@@ -2,9 +2,10 @@
 
     python benchmarks/sizes.py PICTURE STYLE --weights VGG19.weights.h5 --sizes 256,768 --scales 1 2 3
 
-PICTURE may be a clip, whose frame `--start` is painted. For each number of scales: the style distance (see
-docs/metrics.md) of the small painting, that of the large one made small, their ratio, and the evaluations that the
-large one took. `--out` gets a sheet: the small one and the large ones at its size.
+PICTURE may be a clip, whose frame `--start` is painted. For each number of scales, the coarsest of which is the size of
+the small painting: the style distance (see docs/metrics.md) of the small painting, that of the large one made small,
+their ratio, and the evaluations that the large one took.
+`--out` gets a sheet: the small one and the large ones at its size.
 """
 
 import pathlib
@@ -31,7 +32,7 @@ def main() -> None:
 
     def painted(frame: np.ndarray, scales: int) -> np.ndarray:
         evaluations.clear()
-        how = {"model": model, "max_size": None, "scales": scales}
+        how = {"model": model, "max_size": None, "scales": scales, "coarsest": max(small.shape)}
         result = stylize_image(frame, style, on_step=lambda iterate: evaluations.append(iterate.step), **how)
         return pixels.resize(result, small.shape[:2])
 

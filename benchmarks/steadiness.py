@@ -135,7 +135,7 @@ class Reference:
         self.gaps = [gap for gap in (1, 10) if gap < len(frames)]
         first = pixels.to_inside(frames[0])
         styles = prepare(first, style, options, model)
-        self.solver, self.grams = styles.solver, [layer.gram[0] for layer in styles.targets(first).style.layers]
+        self.solver, self.grams = styles.solver, [layer.gram[0] for layer in styles.targets(first).styles[-1].layers]
         self.flows = {judge: remembered(named_flow(name)) for judge, name in JUDGES.items()}
 
     def warping_errors(self, painted: list[np.ndarray]) -> list[str]:

@@ -7,13 +7,12 @@ from typing import Any, overload
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from . import pixels
 from .features import FeatureExtractor, check_layers, choose_precision, load_model
 from .options import StyleOptions, resolve
 from .pictures import read_image
-from .solver import Iterate, Solver
+from .solver import Iterate, Solver, resized
 from .styles import (
     PictureLike,
     StyleLike,
@@ -111,7 +110,7 @@ def stylize_image(
     start = start_picture(image, options)
     for iterate in coarse_to_fine(styles, image, start, options, regions=shares, at_least=max(wanted, default=0)):
         if iterate.step in wanted:
-            kept[iterate.step] = shown(resized(iterate.image.numpy(), image.shape[1:3]), image, options)
+            kept[iterate.step] = shown(np.asarray(resized(iterate.image, image.shape[1:3])), image, options)
         if on_step is not None:
             on_step(iterate)
     result = shown(iterate.image.numpy(), image, options)
@@ -175,37 +174,22 @@ def coarse_to_fine(
     """Paint a picture that nothing is carried to, at the options' `scales`, the smallest first.
 
     Large strokes and shapes appear where they are small enough for the network to see them as a whole (Gatys et al.
-    2017, section 6), and are then painted finer. Each size but the last takes at most its part of the `steps`. Each
-    starts from `start` with what the one before it changed, enlarged: what is left as it was stays sharp. Iterates
-    before the last size are smaller pictures.
+    2017, section 6), and are then painted finer; they stay, because the picture has to have the style at the smaller
+    sizes, too (`Solver`). Each size but the last takes at most its part of the `steps`. Each starts from `start` with
+    what the one before it changed, enlarged: what is left as it was stays sharp. Iterates before the last size are
+    smaller pictures.
     """
     steps, solver = options.steps if steps is None else steps, styles.solver
-    sizes = _sizes(content.shape, options.scales, solver.extractor.minimum_size)[-steps:]
+    sizes = styles.sizes((content.shape[1], content.shape[2]))[-steps:]
     done, change = 0, np.zeros((1, *sizes[0], 3), np.float32)
     for level, size in enumerate(sizes, 1):
-        here, begin = resized(content, size), resized(start, size)
-        masks = None if regions is None or not regions.size else resized(regions[..., np.newaxis], size)[..., 0]
+        here, begin = (np.asarray(resized(picture, size), np.float32) for picture in (content, start))
         last = level == len(sizes)
         limit, least = (steps - done, at_least - done) if last else (steps // len(sizes), 0)
-        targets = styles.targets(here, place, masks)
+        targets = styles.targets(here, place, regions, sizes=sizes[:level])
         for iterate in solver.run(begin + resized(change, size), targets, steps=limit, at_least=least):
             yield iterate._replace(step=done + iterate.step)
         done, change = done + iterate.step, iterate.image.numpy() - begin
-
-
-def _sizes(shape: tuple[int, ...], scales: int, least: int) -> list[tuple[int, int]]:
-    """`(height, width)` of every scale, rising to that of `shape`, none below `least`, which the network needs."""
-    sizes = [(shape[1], shape[2])]
-    while len(sizes) < scales and min(sizes[0]) >= 2 * least:
-        sizes.insert(0, (sizes[0][0] // 2, sizes[0][1] // 2))
-    return sizes
-
-
-def resized(images: Array, size: tuple[int, int]) -> Array:
-    """`(n, h, w, C)` at `(height, width)`, without aliasing."""
-    if images.shape[1:3] == tuple(size):
-        return images
-    return np.asarray(tf.image.resize(images, size, method="bicubic", antialias=True), np.float32)
 
 
 def shown(result: Array, content: Array, options: StyleOptions) -> npt.NDArray[np.uint8]:

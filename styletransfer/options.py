@@ -80,6 +80,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "strength": 1.0,
         "preserve_color": "none",
         "scales": 1,
+        "coarsest": None,
         "temporal_weight": 0.0,
         "tv_weight": 0.0,
         "normalize": False,
@@ -192,9 +193,16 @@ class StyleOptions:
     )
     scales: int = _setting(
         1,
-        "coarse to fine: paint at so many sizes, each twice the one before, so that large strokes appear",
+        "coarse to fine: paint at so many sizes, each twice the one before, and match the style at all of them: large "
+        "strokes appear",
         low=1,
         high=8,
+    )
+    coarsest: int | None = _setting(
+        None,
+        "with scales above 1: longer side in pixels of the smallest of the sizes, the others evenly spaced from there; "
+        "the painting then looks like one of that size",
+        low=16,
     )
     init: str | npt.NDArray[Any] = _setting(
         "content", "what a picture starts from: 'content', 'noise' (seeded), or the file of a picture"

@@ -6,6 +6,7 @@ frame included, runs on one graph per frame size: the first frame has reliabilit
 
 import functools
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -37,8 +38,9 @@ class Moments(NamedTuple):
 
 
 class Style(NamedTuple):
-    """The style that a frame is to have, in one region or several."""
+    """The style that a frame is to have at one of its scales, in one region or several."""
 
+    size: tuple[int, int]  # (height, width) of the frame at that scale
     layers: tuple[Moments, ...]  # one per style layer
     guides: tuple[tf.Tensor, ...] = ()  # (R, h, w) per style layer, how far a position is in a region; none: everywhere
     shares: tf.Tensor | None = None  # (R,) of the frame that the regions cover; None: all of it
@@ -48,7 +50,7 @@ class Targets(NamedTuple):
     """What a frame is optimised towards."""
 
     content: tuple[tf.Tensor, ...]  # features of the frame, one per content layer
-    style: Style
+    styles: tuple[Style, ...]  # one per scale, the frame's own size last
     warped: tf.Tensor  # (K, H, W, 3) earlier results, each warped to this frame
     reliability: tf.Tensor  # (K, H, W) in [0, 1]
 
@@ -87,9 +89,10 @@ class Solver:
         """Features of `(1, H, W, 3)` at the content layers."""
         return self._content(tf.convert_to_tensor(image, tf.float32))
 
-    def style_targets(self, image: npt.ArrayLike) -> Style:
-        """The style of `(1, H, W, 3)`, as the options' loss takes it."""
-        return Style(self.aim(self.moments(image)))
+    def style_targets(self, image: npt.ArrayLike) -> tuple[Style, ...]:
+        """The style of `(1, H, W, 3)`, at one scale, as the options' loss takes it."""
+        picture = tf.convert_to_tensor(image, tf.float32)
+        return (Style((picture.shape[1], picture.shape[2]), self.aim(self.moments(picture))),)
 
     def moments(self, image: npt.ArrayLike) -> tuple[Moments, ...]:
         """What the style of `(1, H, W, 3)` is, layer by layer; moments of several pictures may be mixed."""
@@ -114,7 +117,7 @@ class Solver:
     def targets(
         self,
         content: npt.ArrayLike,
-        style: Style,
+        styles: Sequence[Style],
         warped: npt.ArrayLike | None = None,
         reliability: npt.ArrayLike | None = None,
     ) -> Targets:
@@ -130,7 +133,7 @@ class Solver:
             reliability = tf.zeros((earlier, *image.shape[1:3]))
         return Targets(
             self.content_targets(image),
-            style,
+            tuple(styles),
             tf.convert_to_tensor(warped, tf.float32),
             tf.convert_to_tensor(reliability, tf.float32),
         )
@@ -220,23 +223,35 @@ class Solver:
 
     def _terms(self, image: tf.Tensor, targets: Targets) -> tf.Tensor:
         options = self.options
-        style, gram = targets.style, options.style_loss == "gram"
-        centres = () if gram else tuple(layer.mean for layer in style.layers)
-        maps, seen = self._see(image, style.guides, centres, options.content_layers)
-        content = painted = tf.zeros([])
+        *coarser, own = targets.styles
+        maps, seen = self._see(image, own.guides, self._centres(own), options.content_layers)
+        content, painted = tf.zeros([]), self._style_terms(seen, own)
         for features, target in zip(maps, targets.content, strict=True):
             size = tf.cast(tf.size(target), tf.float32) if options.normalize else 1.0
             content += losses.content_loss(features, target) / size
-        for weight, here, goal in zip(self.layer_weights, seen, style.layers, strict=True):
-            painted += weight * _style_term(here, goal, style.shares, gram)
+        for style in coarser:
+            _, seen = self._see(resized(image, style.size), style.guides, self._centres(style))
+            painted += self._style_terms(seen, style)
         return tf.stack(
             [
                 options.content_weight * content,
-                options.style_weight * painted,
+                options.style_weight * painted / len(targets.styles),
                 options.temporal_weight * losses.temporal_loss(image, targets.warped, targets.reliability),
                 options.tv_weight * losses.total_variation(image),
             ]
         )
+
+    def _centres(self, style: Style) -> tuple[tf.Tensor, ...]:
+        """What moments are taken about, see `losses.wasserstein_loss`."""
+        return () if self.options.style_loss == "gram" else tuple(layer.mean for layer in style.layers)
+
+    def _style_terms(self, seen: Sequence[Moments], style: Style) -> tf.Tensor:
+        """The style loss at one scale: the weighted sum over the layers (Gatys et al. 2016, eq. 5)."""
+        gram = self.options.style_loss == "gram"
+        total = tf.zeros([])
+        for weight, here, goal in zip(self.layer_weights, seen, style.layers, strict=True):
+            total += weight * _style_term(here, goal, style.shares, gram)
+        return total
 
 
 def _moments(features: tf.Tensor, guide: tf.Tensor | None, tile: Tile, step: int) -> Moments:
@@ -262,6 +277,29 @@ def _style_term(here: Moments, goal: Moments, shares: tf.Tensor | None, gram: bo
         else:
             term += share * losses.normal_distance(here.mean[region], here.gram[region], goal.gram[region])
     return term
+
+
+def resized(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """`(n, h, w, C)` at `(height, width)`, without aliasing."""
+    if images.shape[1:3] == size:
+        return images
+    return tf.image.resize(images, size, method="bicubic", antialias=True)
+
+
+def scale_sizes(shape: tuple[int, int], options: StyleOptions, least: int) -> list[tuple[int, int]]:
+    """`(height, width)` of every scale of a picture of `shape`, the smallest first and its own last.
+
+    That a picture has a style at several sizes, in a pyramid, makes its large structures those of the style (Snelgrove
+    2017, "High-Resolution Multi-Scale Neural Texture Synthesis"), and makes it look alike when it is made small.
+    Each is half the next, or, with the option `coarsest`, they are evenly spaced from that size on, not closer than is
+    needed for one to be at most twice the other. None has a side below `least`, which the network needs.
+    """
+    count = options.scales - 1
+    whole = 2.0**count if options.coarsest is None else max(1.0, max(shape) / options.coarsest)
+    count = min(count, math.ceil(math.log2(whole)))
+    factors = [whole ** (-place / count) for place in range(count, 0, -1)]
+    smaller = [(round(factor * shape[0]), round(factor * shape[1])) for factor in factors]
+    return [*(size for size in smaller if min(size) >= least), shape]
 
 
 def _compiled(method: Callable[..., Any]) -> Any:

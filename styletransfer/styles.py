@@ -16,7 +16,7 @@ import tensorflow as tf
 from . import pixels
 from .options import StyleOptions
 from .pictures import read_image
-from .solver import Moments, Solver, Style, Targets
+from .solver import Moments, Solver, Style, Targets, resized, scale_sizes
 from .times import parse_mix
 
 PictureLike = str | os.PathLike[str] | npt.ArrayLike
@@ -70,6 +70,7 @@ class Styles:
         regions: Array | None = None,
         warped: Array | None = None,
         reliability: Array | None = None,
+        sizes: Sequence[tuple[int, int]] | None = None,
     ) -> Targets:
         """The targets of a frame, see `Solver.targets`.
 
@@ -83,19 +84,30 @@ class Styles:
             `(R, H, W)`, see `region_shares`; None for one style everywhere.
         warped, reliability
             Earlier results, as for `Solver.targets`.
+        sizes
+            `(height, width)` of the scales at which the frame is to have the style, its own last; those of the options
+            by default.
         """
-        return self.solver.targets(content, self._style(content, place, regions), warped, reliability)
+        if sizes is None:
+            sizes = self.sizes((content.shape[1], content.shape[2]))
+        styles = [self._style(size, content, place, regions) for size in sizes]
+        return self.solver.targets(content, styles, warped, reliability)
 
-    def _style(self, content: Array, place: int, regions: Array | None) -> Style:
-        shape, everywhere = (content.shape[1], content.shape[2]), regions is None or not regions.size
+    def sizes(self, shape: tuple[int, int]) -> list[tuple[int, int]]:
+        """The scales of frames of `shape`, see `scale_sizes`."""
+        return scale_sizes(shape, self.options, self.solver.extractor.minimum_size)
+
+    def _style(self, shape: tuple[int, int], content: Array, place: int, regions: Array | None) -> Style:
+        everywhere = regions is None or not regions.size
         weights = self._weights(place) if everywhere else None
         if self.options.preserve_color == "none":
             layers = self._known(shape, weights)
         else:
             layers = self._goal(shape, weights, content)
         if regions is None or everywhere:
-            return Style(layers)
-        return Style(layers, self.solver.guides(regions), tf.reduce_mean(tf.constant(regions), axis=(1, 2)))
+            return Style(shape, layers)
+        masks = resized(regions[..., np.newaxis], shape)[..., 0]
+        return Style(shape, layers, self.solver.guides(masks), tf.reduce_mean(masks, axis=(1, 2)))
 
     def _goal(
         self, shape: tuple[int, int], weights: tuple[float, ...] | None, content: Array | None = None

@@ -93,6 +93,7 @@ OTHERS = {
     "strength": 0.25,
     "preserve_color": "match",
     "scales": 3,
+    "coarsest": 96,
     "flow_quality": "best",
     "optimizer": "adam",
     "pooling": "max",

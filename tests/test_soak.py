@@ -26,6 +26,7 @@ DRAWN = {
     "style_layers": lambda chance: tuple(chance.sample(LAYERS, chance.randint(1, 3))),
     "style_scale": lambda chance: chance.choice((0.05, 0.5, 1.7, 20.0)),
     "scales": lambda chance: chance.randint(1, 3),
+    "coarsest": lambda chance: chance.choice((None, 16, 40)),
     "init": lambda chance: chance.choice(("content", "noise")),
     "keyframes": lambda chance: chance.choice((1, 2, 3, 9, "auto")),
     "max_gap": lambda chance: chance.randint(1, 9),

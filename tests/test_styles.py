@@ -9,9 +9,10 @@ from conftest import texture
 from hypothesis import given
 from hypothesis import strategies as st
 
-from styletransfer import StyleOptions, stylize_frames, stylize_image, stylize_video, write_image, write_video
+from styletransfer import StyleOptions, pixels, stylize_frames, stylize_image, stylize_video, write_image, write_video
 from styletransfer.image import prepare, shown
 from styletransfer.pixels import luminance
+from styletransfer.solver import scale_sizes
 from styletransfer.styles import at_size, in_frames, read_styles, recolored, region_shares, with_colors_of
 from styletransfer.times import parse_mix
 from styletransfer.video.frames import painter_of
@@ -320,7 +321,7 @@ def test_regions_fit_every_layer_that_a_style_may_be_held_by(model):
 
 def test_a_style_that_stays_is_measured_once(model):
     styles = styles_of(model, STYLES[:2], style_loss="wasserstein")
-    one, other = (styles.targets(content, place).style for content, place in ((INSIDE, 0), (OTHER, 7)))
+    one, other = (styles.targets(content, place).styles for content, place in ((INSIDE, 0), (OTHER, 7)))
     assert all(a is b for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True))
 
 
@@ -391,6 +392,49 @@ def still(a, b):
 
 
 # ---------------------------------------------------------------- coarse to fine
+
+
+def test_with_scales_the_style_loss_is_the_mean_of_those_at_every_size(model):
+    styles = styles_of(model, STYLES[:1], scales=3)
+    together, gradient = style_term(styles, OTHER)
+    each = []
+    for size in ((8, 12), (16, 24), (32, 48)):
+        alone = styles_of(model, STYLES[:1])
+        small = tf.image.resize(OTHER, size, method="bicubic", antialias=True).numpy()
+        targets = alone.targets(np.zeros_like(small))
+        each.append(float(alone.solver._terms(tf.constant(small), targets)[1]))
+    assert together == pytest.approx(np.mean(each), rel=1e-4)
+    direction = texture(32, 48, seed=5)[np.newaxis].astype(np.float32) - 128
+    there, back = (style_term(styles, OTHER + sign * np.float32(0.01) * direction)[0] for sign in (1, -1))
+    assert (there - back) / 0.02 == pytest.approx(float((gradient * direction).sum()), rel=2e-2)
+
+
+@given(st.integers(8, 5000), st.integers(8, 5000), st.integers(1, 8), st.none() | st.integers(16, 6000))
+def test_scales_are_evenly_spaced_and_end_at_the_picture(height, width, scales, coarsest):
+    sizes = scale_sizes((height, width), StyleOptions(scales=scales, coarsest=coarsest), 8)
+    assert sizes[-1] == (height, width) and len(sizes) <= scales
+    ratios = [max(large) / max(small) for small, large in itertools.pairwise(sizes)]
+    assert all(1.0 < ratio < 2.3 or coarsest is not None for ratio in ratios)
+    if coarsest is not None and len(sizes) > 1:
+        assert max(sizes[0]) >= 0.9 * coarsest
+    if coarsest is not None and scales > 1 and coarsest * 2 < max(height, width) and min(sizes[0]) > 20:
+        assert max(sizes[0]) == pytest.approx(coarsest, abs=1)
+        assert max(ratios) < 1.2 * min(ratios)
+
+
+def test_a_large_painting_has_the_style_of_a_small_one_when_made_small(model):
+    content, style = texture(96, 144, seed=1, smooth=4.0), texture(96, 144, seed=2, smooth=1.5)
+    how = {**QUICK, "model": model, "max_size": None, "steps": 40, "content_weight": 0.0}
+    judge = prepare(INSIDE, STYLES[:1], StyleOptions(**QUICK), model).solver
+    small = tf.constant(pixels.to_inside(pixels.resize(content, (32, 48))))
+    wanted = judge.style_targets(pixels.to_inside(pixels.resize(style, (32, 48))))
+
+    def distance(**scales):
+        painted = pixels.resize(stylize_image(content, style, **how, **scales), (32, 48))
+        targets = judge.targets(small, wanted)
+        return float(judge._terms(tf.constant(pixels.to_inside(painted)), targets)[1])
+
+    assert distance(scales=2, coarsest=48) < 0.5 * distance(scales=1)
 
 
 def test_scales_share_the_steps_and_end_at_full_size(model):

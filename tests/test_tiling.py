@@ -77,9 +77,10 @@ def test_loss_and_gradient_in_tiles_are_those_of_the_whole(model, pooling, loss,
         if regions:
             other = solver.moments(STYLE[:, ::-1, ::-1] * np.float32(0.5))
             moments = tf.nest.map_structure(lambda *one: tf.concat(one, axis=0), moments, other)
-        style = solver.style_targets(STYLE)._replace(layers=solver.aim(moments))
+        style = [one._replace(layers=solver.aim(moments)) for one in solver.style_targets(STYLE)]
         if regions:
-            style = style._replace(guides=solver.guides(mask), shares=tf.reduce_mean(mask, axis=(1, 2)))
+            guides, shares = solver.guides(mask), tf.reduce_mean(mask, axis=(1, 2))
+            style = [one._replace(guides=guides, shares=shares) for one in style]
         targets = solver.targets(content, style)
         assert len(targets.content) == 2
         found.append([np.asarray(x) for x in tf.function(solver.value_and_grad)(image, targets)])

@@ -12,6 +12,7 @@ import shutil
 import tensorflow as tf
 
 from ..options import StyleOptions
+from ..solver import scale_sizes
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ def disk_needed(
 def memory_needed(shape: tuple[int, int], options: StyleOptions) -> int:
     """Bytes of memory that painting a clip takes at most, however long it is: of the processor, without a GPU."""
     pixels = math.prod(shape)
-    at_once = math.prod(min(side, options.max_tile or side) for side in shape)
+    sizes = scale_sizes(shape, options, least=1)
+    at_once = sum(math.prod(min(side, options.max_tile or side) for side in size) for size in sizes)
     steps = 24 * options.lbfgs_memory if options.optimizer == "lbfgs" else 24
     return math.ceil(BASE_MEMORY + NETWORK_MEMORY * at_once + (PIXEL_MEMORY + steps) * pixels)
 
