@@ -20,6 +20,7 @@ from .times import Time, checked_mix
 
 VIDEO_ONLY = (
     "temporal_weight",
+    "new_weight",
     "warm_start",
     "keyframes",
     "max_gap",
@@ -82,6 +83,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "scales": 1,
         "coarsest": None,
         "temporal_weight": 0.0,
+        "new_weight": 0.0,
         "tv_weight": 0.0,
         "normalize": False,
         "pooling": "max",
@@ -151,6 +153,11 @@ class StyleOptions:
     style_weight: float = _setting(1.0, "weight of the style loss: take over strokes and colours", low=0.0)
     temporal_weight: float = _setting(
         1e-3, "weight of the temporal loss: hold each frame to the one before it", low=0.0
+    )
+    new_weight: float = _setting(
+        0.1,
+        "weight of a style loss of its own for what is new in a frame, so that it is painted as well as the rest",
+        low=0.0,
     )
     tv_weight: float = _setting(0.0, "weight of the total variation: smooth out fine noise", low=0.0)
     content_layers: tuple[str, ...] = _setting(

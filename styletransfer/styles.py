@@ -71,6 +71,7 @@ class Styles:
         warped: Array | None = None,
         reliability: Array | None = None,
         sizes: Sequence[tuple[int, int]] | None = None,
+        new: npt.NDArray[np.bool_] | None = None,
     ) -> Targets:
         """The targets of a frame, see `Solver.targets`.
 
@@ -87,10 +88,15 @@ class Styles:
         sizes
             `(height, width)` of the scales at which the frame is to have the style, its own last; those of the options
             by default.
+        new
+            `(H, W)`, what the frame shows and no earlier one did. With `new_weight` the style is to be found there,
+            too, not only in the frame as a whole, which has it already.
         """
         if sizes is None:
             sizes = self.sizes((content.shape[1], content.shape[2]))
         styles = [self._style(size, content, place, regions) for size in sizes]
+        if self.options.new_weight > 0.0:  # even if nothing is new, so that a clip is one graph
+            styles[-1] = self._within(styles[-1], content.shape[1:3], regions, new)
         return self.solver.targets(content, styles, warped, reliability)
 
     def sizes(self, shape: tuple[int, int]) -> list[tuple[int, int]]:
@@ -108,6 +114,17 @@ class Styles:
             return Style(shape, layers)
         masks = resized(regions[..., np.newaxis], shape)[..., 0]
         return Style(shape, layers, self.solver.guides(masks), tf.reduce_mean(masks, axis=(1, 2)))
+
+    def _within(
+        self, style: Style, shape: tuple[int, ...], regions: Array | None, new: npt.NDArray[np.bool_] | None
+    ) -> Style:
+        """The style of a frame `(H, W)` with, for each of its regions, what is new there as one more region."""
+        inside = np.zeros(shape, np.float32) if new is None else new.astype(np.float32)
+        masks = np.ones((1, *shape), np.float32) if regions is None or not regions.size else regions
+        both = np.concatenate([masks, masks * inside])
+        weights = np.repeat(np.array([1.0, self.options.new_weight], np.float32), len(masks))
+        layers = tf.nest.map_structure(lambda one: tf.concat([one, one], axis=0), style.layers)
+        return Style(style.size, layers, self.solver.guides(both), weights * tf.reduce_mean(both, axis=(1, 2)))
 
     def _goal(
         self, shape: tuple[int, int], weights: tuple[float, ...] | None, content: Array | None = None

@@ -24,6 +24,8 @@ ALIKE = 12.0
 motion boundary, does."""
 STROKE = 0.02
 """Sigma of the blur that tells strokes from the light under them, in longer sides."""
+GROUND = 0.01
+"""The same for strokes that are borrowed: what is new keeps its outlines."""
 NEAR = 4.0
 """Blocks over which paint tints what is missing beside it."""
 FEW = 1e-3
@@ -83,7 +85,7 @@ def borrow(
     filled = moved.copy()
     filled[missing] = painting[tuple(np.minimum(places, np.array(missing.shape) - 1).T)]
     under = _recolored(frame, model, painting)
-    relit = filled - light(filled) + under
+    relit = filled - _ground(filled) + under
     filled[missing] = relit[missing] + _beside(moved - under, frame, ~missing, missing)[0]
     return filled
 
@@ -106,9 +108,14 @@ def strays(moved: Array, frame: Array, doubtful: Mask, *, model: Array, painting
 
 
 def _recolored(frame: Array, model: Array, painting: Array) -> Array:
-    """The light of a frame in the colours that a painting gives to its model's."""
-    colors = colors_of(light(model), light(painting))
-    return np.asarray(light(frame) @ colors[:3] + colors[3], np.float32)
+    """The ground of a frame in the colours that a painting gives to its model's."""
+    colors = colors_of(_ground(model), _ground(painting))
+    return np.asarray(_ground(frame) @ colors[:3] + colors[3], np.float32)
+
+
+def _ground(picture: Array) -> Array:
+    """What borrowed strokes are laid over: sharper than `light`, so that the outlines of what is new are there."""
+    return smooth(picture, GROUND * max(picture.shape[:2]))
 
 
 def _block(shape: tuple[int, ...]) -> int:

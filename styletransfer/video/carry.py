@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import binary_dilation, uniform_filter
 
 from .. import pixels
 from ..motion.fields import FlowFolder
@@ -45,6 +45,9 @@ OTHER = 0.1
 LATELY = 0.9
 """How much of that counts still in the next frame."""
 
+SEAM = 2
+"""Pixels beyond what was borrowed that are painted with it."""
+
 UNTOLD = np.zeros((0,), np.float32)
 """In place of a picture that nobody has told; None could not be stored without pickling."""
 
@@ -72,7 +75,7 @@ class Carried(NamedTuple):
     warped: Array  # (K, H, W, 3) each of them, in the order of the distances; 0 where there is none
     reliability: Array  # (K, H, W) in [0, 1], long-term weights
     explained: float  # how much of the frame the nearest of them explains
-    borrowed: float  # share of the frame that none of them shows
+    borrowed: Mask  # (H, W), what none of them shows
     made_for: Array  # (H, W, 3), the light of what the start was painted for
     news: float  # see `Painted`
 
@@ -201,8 +204,8 @@ def _lit(made_for: Array, now: Array, seen: Mask) -> Array:
     return np.asarray(y.mean(axis=0) + gain * (made_for - x.mean(axis=0)), np.float32)
 
 
-def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[Array, float]:
-    """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed; how many are."""
+def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[Array, Mask]:
+    """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed; which are."""
     nearest = views[0]
     start, missing = nearest.result.copy(), nearest.certain < SEEN
     for view in views[1:]:
@@ -210,13 +213,18 @@ def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[
         start[found] = view.result[found]
         missing &= ~found
     if not missing.any():
-        return start, 0.0
+        return start, missing
     seen = warp(nearest.origin.source[0], nearest.back, border=BEYOND)
     models: dict[str, Array] = {"model": opening.source[0], "painting": opening.result[0]}
     stray = strays(start, frame.source[0], missing, **models)
     missing &= (misfit(frame.source[0], seen) > ALIKE) | stray
     start = borrow(start, frame.source[0], missing, turn=frame.place, **models)
-    return start, float(missing.mean())
+    return start, missing
+
+
+def widened(borrowed: Mask) -> Mask:
+    """What was borrowed, with its seams."""
+    return np.asarray(binary_dilation(borrowed, iterations=SEAM))
 
 
 def repeats(frame: Painted, earlier: Painted, threshold: float) -> bool:

@@ -13,7 +13,7 @@ from ..image import coarse_to_fine, load_picture, load_regions, prepare, start_p
 from ..options import StyleOptions
 from ..solver import Iterate
 from ..styles import StyleLike, Styles, read_styles
-from .carry import UNTOLD, Array, FlowPair, Painted, carry, masks_of, repeats
+from .carry import UNTOLD, Array, FlowPair, Painted, carry, masks_of, repeats, widened
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +109,9 @@ def paint_one(
     frame = frame._replace(explained=carried.explained, made_for=carried.made_for, news=carried.news)
     if options.warm_start:
         frame = frame._replace(result=carried.start)
-    targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, carried.reliability)
-    at_least = round(carried.borrowed * opening.steps) if opening else 0
+    earlier, new = (carried.warped, carried.reliability), widened(carried.borrowed)
+    targets = styles.targets(frame.source, frame.place, frame.regions, *earlier, new=new)
+    at_least = round(float(carried.borrowed.mean()) * opening.steps) if opening else 0
     enough = as_good_as(opening, options)
     how: dict[str, Any] = {"at_least": at_least, "enough": enough, "warm": options.warm_start}
     return finished(frame, styles.solver.run(frame.result, targets, **how), on_step)

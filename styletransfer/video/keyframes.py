@@ -20,7 +20,7 @@ from ..motion.scenes import Cuts
 from ..options import StyleOptions
 from ..styles import StyleLike, Styles, read_styles
 from .between import Blend, blend, neighbour, origin
-from .carry import SEEN, FlowPair, Painted, masks_of, repeats
+from .carry import SEEN, FlowPair, Painted, masks_of, repeats, widened
 from .chain import OnStep, as_good_as, finished, first_picture, load_frames, open_scene, paint, paint_one
 
 HOLE = 2.0
@@ -263,7 +263,8 @@ class Painter:
         count = len(self.options.history)
         warped = np.concatenate([frame.result] * count)
         reliability = np.stack([blended.certain] + [np.zeros_like(blended.certain)] * (count - 1))
-        targets = self.styles.targets(frame.source, frame.place, frame.regions, warped, reliability)
+        new = widened(blended.borrowed)
+        targets = self.styles.targets(frame.source, frame.place, frame.regions, warped, reliability, new=new)
         enough = as_good_as(self.opening, self.options) if whole else 0.0
         run = self.styles.solver.run(frame.result, targets, steps=steps, enough=enough, warm=True)
         painted = finished(frame, run, self.on_step)
