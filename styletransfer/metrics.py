@@ -37,6 +37,8 @@ STILL, SLOW = 3.0, 0.1
 LEAST = 0.01
 """Share of a frame that must stand still for its flicker to be measured."""
 TINY = 1e-12
+ROUNDING = 1e-5
+"""Strokes fainter than this, root mean square of full scale, are what float32 leaves of a flat picture."""
 STYLE_LAYERS = "block1_conv1", "block2_conv1", "block3_conv1"
 CONTENT_LAYER = "block3_conv2"
 
@@ -143,7 +145,7 @@ def stroke_correlation(now: Array, before: Array, back: Array, mask: npt.NDArray
     ours, theirs = strokes(now), strokes(sharp_warp(before, back))
     ours, theirs = ours[mask], theirs[mask]
     norm = math.sqrt(float(np.square(ours).sum()) * float(np.square(theirs).sum()))
-    return float((ours * theirs).sum()) / norm if norm > 0.0 else math.nan
+    return float((ours * theirs).sum()) / norm if norm > ROUNDING**2 * ours.size else math.nan
 
 
 def detail(picture: Array) -> float:

@@ -353,9 +353,9 @@ def test_what_a_frame_uncovers_is_painted_better_with_a_loss_of_its_own(model):
     frames[0][:, 8:24], frames[1][:, 28:44] = plate, plate
 
     def flow(source, target):
-        field, moved = np.zeros((48, 64, 2), np.float32), 20.0 if np.array_equal(source, frames[0]) else -20.0
-        field[:, 8:24 if moved > 0 else 0, 0] = moved
-        field[:, 28:44 if moved < 0 else 0, 0] = moved
+        field, forth = np.zeros((48, 64, 2), np.float32), np.array_equal(source, frames[0])
+        place, moved = (np.s_[8:24], 20.0) if forth else (np.s_[28:44], -20.0)
+        field[:, place, 0] = moved
         return field
 
     new = np.s_[:, 8:44]  # the plate as well: nothing tells where it came from
