@@ -61,7 +61,7 @@ class Styles:
                 )
         # A style that neither changes nor takes the frame's colours is measured once for every size.
         self._seen = functools.lru_cache(maxsize=4 * len(pictures))(self._moments)
-        self._known = functools.lru_cache(maxsize=8)(self._goal)
+        self._known = functools.lru_cache(maxsize=16)(self._goal)
 
     def targets(
         self,
@@ -92,49 +92,66 @@ class Styles:
             `(H, W)`, what the frame shows and no earlier one did. With `new_weight` the style is to be found there,
             too, not only in the frame as a whole, which has it already.
         """
-        if sizes is None:
-            sizes = self.sizes((content.shape[1], content.shape[2]))
-        styles = [self._style(size, content, place, regions) for size in sizes]
-        if self.options.new_weight > 0.0:  # even if nothing is new, so that a clip is one graph
-            styles[-1] = self._within(styles[-1], content.shape[1:3], regions, new)
+        *coarser, own = self.sizes((content.shape[1], content.shape[2])) if sizes is None else sizes
+        if self.options.new_weight == 0.0:
+            new = None
+        elif new is None:  # the same graph, whether or not something is new
+            new = np.zeros(own, bool)
+        styles = [self._style(size, content, place, regions) for size in coarser]
+        styles.append(self._style(own, content, place, regions, new))
         return self.solver.targets(content, styles, warped, reliability)
 
     def sizes(self, shape: tuple[int, int]) -> list[tuple[int, int]]:
         """The scales of frames of `shape`, see `scale_sizes`."""
         return scale_sizes(shape, self.options, self.solver.extractor.minimum_size)
 
-    def _style(self, shape: tuple[int, int], content: Array, place: int, regions: Array | None) -> Style:
-        everywhere = regions is None or not regions.size
-        weights = self._weights(place) if everywhere else None
-        if self.options.preserve_color == "none":
-            layers = self._known(shape, weights)
-        else:
-            layers = self._goal(shape, weights, content)
-        if regions is None or everywhere:
-            return Style(shape, layers)
-        masks = resized(regions[..., np.newaxis], shape)[..., 0]
-        return Style(shape, layers, self.solver.guides(masks), tf.reduce_mean(masks, axis=(1, 2)))
-
-    def _within(
-        self, style: Style, shape: tuple[int, ...], regions: Array | None, new: npt.NDArray[np.bool_] | None
+    def _style(
+        self,
+        size: tuple[int, int],
+        content: Array,
+        place: int,
+        regions: Array | None,
+        new: npt.NDArray[np.bool_] | None = None,
     ) -> Style:
-        """The style of a frame `(H, W)` with, for each of its regions, what is new there as one more region."""
-        inside = np.zeros(shape, np.float32) if new is None else new.astype(np.float32)
-        masks = np.ones((1, *shape), np.float32) if regions is None or not regions.size else regions
-        both = np.concatenate([masks, masks * inside])
-        weights = np.repeat(np.array([1.0, self.options.new_weight], np.float32), len(masks))
-        layers = tf.nest.map_structure(lambda one: tf.concat([one, one], axis=0), style.layers)
-        return Style(style.size, layers, self.solver.guides(both), weights * tf.reduce_mean(both, axis=(1, 2)))
+        """The style of a frame at one of its sizes; what is `new` in a region is a region of its own, too."""
+        everywhere = regions is None or not regions.size
+        goal, copies = self._weights(place) if everywhere else None, 1 if new is None else 2
+        if self.options.preserve_color == "none":
+            layers = self._known(size, goal, copies)
+        else:
+            layers = self._goal(size, goal, copies, content)
+        if everywhere and new is None:
+            return Style(size, layers)
+        if regions is None or everywhere:
+            masks = np.ones((1, *size), np.float32)
+        else:
+            masks = np.asarray(resized(regions[..., np.newaxis], size))[..., 0]
+        weights = np.ones(len(masks), np.float32)
+        if new is not None:
+            weights = np.concatenate([weights, self.options.new_weight * weights])
+            masks = np.concatenate([masks, masks * new])
+        return Style(
+            size, layers, self.solver.guides(masks), tf.constant(weights * masks.mean(axis=(1, 2)), tf.float32)
+        )
 
     def _goal(
-        self, shape: tuple[int, int], weights: tuple[float, ...] | None, content: Array | None = None
+        self,
+        shape: tuple[int, int],
+        weights: tuple[float, ...] | None,
+        copies: int,
+        content: Array | None = None,
     ) -> tuple[Moments, ...]:
-        """What the loss aims at: the styles mixed by `weights`, or, where those are None, each for its own region."""
+        """What the loss aims at: the styles mixed by `weights`, or, where those are None, each for its own region.
+
+        As many times over as there are `copies` of the regions.
+        """
         measure = self._seen if content is None else functools.partial(self._moments, content=content)
         each = [measure(index, shape) for index in range(len(self.pictures))]
         if weights is None:
-            return self.solver.aim(tf.nest.map_structure(lambda *one: tf.concat(one, axis=0), *each))
-        return self.solver.aim(tf.nest.map_structure(lambda *one: _weighted(one, weights), *each))
+            goal = self.solver.aim(tf.nest.map_structure(lambda *one: tf.concat(one, axis=0), *each))
+        else:
+            goal = self.solver.aim(tf.nest.map_structure(lambda *one: _weighted(one, weights), *each))
+        return goal if copies == 1 else tf.nest.map_structure(lambda one: tf.concat([one] * copies, axis=0), goal)
 
     def _moments(self, index: int, shape: tuple[int, int], content: Array | None = None) -> tuple[Moments, ...]:
         """The moments of a style picture as frames of `shape` take it, in the colours of `content` if that is given."""

@@ -86,7 +86,8 @@ def test_a_farther_frame_lends_no_paint_where_it_shows_another_thing():
     flight = Flight((10, 8, 20))
     rng = np.random.default_rng(0)
     memory = [
-        Painted(pixels.to_inside(f), rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32), 1) for f in flight.frames
+        Painted(pixels.to_inside(f), rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32), 1, place)
+        for place, f in enumerate(flight.frames)
     ]
 
     def flow(source, target):

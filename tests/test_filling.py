@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
-from styletransfer.motion.filling import borrow, colors_of, smooth, strays
+from styletransfer.motion.filling import borrow, colors_of, recolored, smooth, strays
 
 
 def halves(height=40, width=60, split=20):
@@ -67,7 +67,7 @@ def test_paint_that_a_thing_leaves_on_the_ground_is_told_from_that_of_the_ground
     painting += np.random.default_rng(0).normal(0, 8, painting.shape).astype(np.float32)
     doubtful = np.zeros((60, 90), bool)
     doubtful[16:44, 32:63], doubtful[22:38, 42:53] = True, False  # a band around the outline
-    found = strays(painting, frame, doubtful, model=frame, painting=painting)
+    found = strays(painting, frame, doubtful, recolored(frame, frame, painting))
     assert not found[~doubtful].any()
     assert found[24:36, 37:39].mean() > 0.9 and found[24:36, 56:58].mean() > 0.9  # beyond the outline
     assert not found[24:36, 32:34].any() and not found[24:36, 61:63].any()  # paint of the ground
@@ -76,7 +76,7 @@ def test_paint_that_a_thing_leaves_on_the_ground_is_told_from_that_of_the_ground
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_only_what_is_doubtful_is_a_stray_at_any_size(doubtful):
     moved, painting, frame = np.random.default_rng(0).uniform(1, 255, (3, *doubtful.shape, 3)).astype(np.float32)
-    found = strays(moved, frame, doubtful, model=frame, painting=painting)
+    found = strays(moved, frame, doubtful, recolored(frame, frame, painting))
     assert found.shape == doubtful.shape and not (found & ~doubtful).any()
 
 

@@ -319,10 +319,12 @@ def test_regions_fit_every_layer_that_a_style_may_be_held_by(model):
     assert style_term(styles, OTHER, regions=region_shares(halves(), 2, (32, 48)))[0] > 0.0
 
 
-def test_a_style_that_stays_is_measured_once(model):
-    styles = styles_of(model, STYLES[:2], style_loss="wasserstein", new_weight=0.0)
-    one, other = (styles.targets(content, place).styles for content, place in ((INSIDE, 0), (OTHER, 7)))
-    assert all(a is b for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True))
+@pytest.mark.parametrize("new_weight", [0.0, 0.1])
+def test_a_style_that_stays_is_measured_once(model, new_weight):
+    styles = styles_of(model, STYLES[:2], style_loss="wasserstein", new_weight=new_weight)
+    (one,), (other,) = (styles.targets(content, place).styles for content, place in ((INSIDE, 0), (OTHER, 7)))
+    assert len(one.layers) == 2
+    assert all(a is b for a, b in zip(tf.nest.flatten(one.layers), tf.nest.flatten(other.layers), strict=True))
 
 
 # ---------------------------------------------------------------- what is new
@@ -506,6 +508,13 @@ def test_regions_go_with_every_scale(model):
     painted = stylize_image(CONTENT, STYLES[0], regions=halves(), **how)
     changed = np.abs(painted.astype(float) - CONTENT).mean(axis=(0, 2))
     assert changed[30:].min() > 2.0 * changed[:18].max()
+
+
+def test_what_is_new_goes_with_regions_and_scales(model):
+    frames = [np.roll(CONTENT, i, axis=1) for i in (0, 3)]
+    how = {**QUICK, "model": model, "steps": 4, "scales": 2, "new_weight": 0.5, "regions": [halves()] * 2}
+    painted = list(stylize_frames(frames, STYLES[:2], **how))
+    assert [frame.shape for frame in painted] == [CONTENT.shape] * 2
 
 
 def test_only_the_frame_that_opens_a_scene_is_painted_coarse_to_fine(model):

@@ -45,6 +45,7 @@ def borrow(
     *,
     model: Array,
     painting: Array,
+    ground: Array | None = None,
     turn: int = 0,
 ) -> Array:
     """`moved`, with better paint at the missing pixels: the strokes of a painting, in the light of the frame.
@@ -69,6 +70,8 @@ def borrow(
         `(H, W)`, where the flow is not to be trusted, and what it offers does not look like the frame.
     model, painting
         `(H, W, 3)`, a frame and its result.
+    ground
+        What `recolored` gives for them, if it is known already.
     turn
         Turns the displacements: with another number for every frame, strips that enter at the border one by one
         take strokes from different places.
@@ -78,37 +81,45 @@ def borrow(
     float32 (H, W, 3)
     """
     step = _block(missing.shape)
-    steps, best = _nearest_in_looks(_blocks(frame, step), _blocks(model, step), BLOCKS, turn)
+    window = _window(missing.shape) // step
+    steps, best = _nearest_in_looks(_blocks(frame, step), _blocks(model, step), window, turn)
     chosen = best.repeat(step, axis=0).repeat(step, axis=1)[: missing.shape[0], : missing.shape[1]]
     missing = missing & (chosen >= 0)
     places = np.argwhere(missing) + step * steps[chosen[missing]]
     filled = moved.copy()
     filled[missing] = painting[tuple(np.minimum(places, np.array(missing.shape) - 1).T)]
-    under = _recolored(frame, model, painting)
-    relit = filled - _ground(filled) + under
-    filled[missing] = relit[missing] + _beside(moved - under, frame, ~missing, missing)[0]
+    ground = recolored(frame, model, painting) if ground is None else ground
+    tint, _ = _beside(moved - ground, frame, ~missing, missing)
+    filled[missing] += (ground - _ground(filled))[missing] + tint
     return filled
 
 
-def strays(moved: Array, frame: Array, doubtful: Mask, *, model: Array, painting: Array) -> Mask:
+def strays(moved: Array, frame: Array, doubtful: Mask, ground: Array) -> Mask:
     """Doubtful pixels whose paint is unlike the paint around them on what looks alike: `(H, W)`.
 
     Paint goes beyond the outlines of things. When a thing moves, what went beyond them stays on the ground it leaves,
     frame after frame, and becomes a trail, though the ground is known and its flow is right.
 
-    Parameters are those of `borrow`; `doubtful` is the mask `(H, W)` of what is to be looked at.
+    Parameters
+    ----------
+    moved, frame
+        As for `borrow`.
+    doubtful
+        `(H, W)`, where to look.
+    ground
+        `(H, W, 3)`, what `recolored` gives.
     """
     found = np.zeros_like(doubtful)
     if doubtful.any() and not doubtful.all():
-        difference = moved - _recolored(frame, model, painting)
+        difference = moved - ground
         mean, spread = _beside(difference, frame, ~doubtful, doubtful)
         here = smooth(difference, 0.5 * _block(doubtful.shape))[doubtful]
         found[doubtful] = (np.square(here - mean) / (np.square(spread) + FAINT**2)).mean(axis=-1) > STRAY**2
     return found
 
 
-def _recolored(frame: Array, model: Array, painting: Array) -> Array:
-    """The ground of a frame in the colours that a painting gives to its model's."""
+def recolored(frame: Array, model: Array, painting: Array) -> Array:
+    """The ground of a frame in the colours that a painting gives to its model's; `(H, W, 3)` all."""
     colors = colors_of(_ground(model), _ground(painting))
     return np.asarray(_ground(frame) @ colors[:3] + colors[3], np.float32)
 
@@ -118,9 +129,14 @@ def _ground(picture: Array) -> Array:
     return smooth(picture, GROUND * max(picture.shape[:2]))
 
 
+def _window(shape: tuple[int, ...]) -> int:
+    """The side of a window in pixels, for pictures of a shape `(H, W)`."""
+    return max(3, round(WINDOW * max(shape)))
+
+
 def _block(shape: tuple[int, ...]) -> int:
-    """The side of a block, for pictures of a shape `(H, W)`."""
-    return max(1, max(3, round(WINDOW * max(shape))) // BLOCKS)
+    """The side of a block in pixels."""
+    return max(1, _window(shape) // BLOCKS)
 
 
 def _beside(values: Array, frame: Array, known: Mask, wanted: Mask) -> tuple[Array, Array]:
@@ -133,18 +149,18 @@ def _beside(values: Array, frame: Array, known: Mask, wanted: Mask) -> tuple[Arr
     step = _block(known.shape)
     share = _blocks(known[..., np.newaxis].astype(np.float32), step)
     means = _blocks(known[..., np.newaxis] * values, step) / np.maximum(share, FEW)
-    at = binary_dilation(_blocks(wanted[..., np.newaxis].astype(np.float32), step)[..., 0] > 0.0, np.ones((3, 3)))
-    places = np.indices(at.shape, np.float32) / NEAR
+    moments = np.concatenate([means, np.square(means)], axis=-1)
+    touched = _blocks(wanted[..., np.newaxis].astype(np.float32), step)[..., 0] > 0.0
+    cells = binary_dilation(touched, np.ones((3, 3)))  # their neighbours, too: they are interpolated from
     looks = np.moveaxis(_blocks(frame, step), -1, 0) / (ALIKE * math.sqrt(frame.shape[-1]))
-    seen = np.concatenate([places, looks])
-    apart = cdist(seen[:, at].T, seen.reshape(len(seen), -1).T, "sqeuclidean")
+    seen = np.concatenate([np.indices(cells.shape, np.float32) / NEAR, looks])
+    apart = cdist(seen[:, cells].T, seen.reshape(len(seen), -1).T, "sqeuclidean")
     weights = np.exp(-0.5 * apart.astype(np.float32)) * share.reshape(-1)
-    moments = np.concatenate([means, np.square(means)], axis=-1).reshape(weights.shape[1], -1)
-    found = np.zeros((*at.shape, moments.shape[1]), np.float32)
-    found[at] = (weights @ moments) / (weights.sum(axis=1, keepdims=True) + FEW)
+    found = np.zeros((*cells.shape, moments.shape[-1]), np.float32)
+    found[cells] = weights @ moments.reshape(share.size, -1) / (weights.sum(axis=1, keepdims=True) + FEW)
     places = (np.argwhere(wanted).T + 0.5) / step - 0.5
-    found = np.stack([map_coordinates(one, places, order=1, mode="nearest") for one in np.moveaxis(found, -1, 0)], -1)
-    mean, square = np.split(found, 2, axis=-1)
+    each = [map_coordinates(one, places, order=1, mode="nearest") for one in np.moveaxis(found, -1, 0)]
+    mean, square = np.split(np.stack(each, axis=-1), 2, axis=-1)
     return mean, np.sqrt(np.maximum(square - np.square(mean), 0.0))
 
 

@@ -11,7 +11,7 @@ from scipy.ndimage import binary_dilation, uniform_filter
 
 from .. import pixels
 from ..motion.fields import FlowFolder
-from ..motion.filling import ALIKE, borrow, light, misfit, strays
+from ..motion.filling import ALIKE, borrow, light, misfit, recolored, strays
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import Mask, reliability
 from ..motion.scenes import explained, is_cut
@@ -162,7 +162,7 @@ def _views(
         if is_cut(share, one.explained if distance == 1 else 1.0):
             continue
         certain = masks(back, forth)
-        if distance > 1:
+        if abs(frame.place - one.place) > 1:
             certain = certain * _alike(one, frame, back, certain)
         weight = np.maximum(certain - covered, 0.0)
         covered += certain
@@ -215,10 +215,10 @@ def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[
     if not missing.any():
         return start, missing
     seen = warp(nearest.origin.source[0], nearest.back, border=BEYOND)
-    models: dict[str, Array] = {"model": opening.source[0], "painting": opening.result[0]}
-    stray = strays(start, frame.source[0], missing, **models)
-    missing &= (misfit(frame.source[0], seen) > ALIKE) | stray
-    start = borrow(start, frame.source[0], missing, turn=frame.place, **models)
+    now, model, painting = frame.source[0], opening.source[0], opening.result[0]
+    ground = recolored(now, model, painting)
+    missing &= (misfit(now, seen) > ALIKE) | strays(start, now, missing, ground)
+    start = borrow(start, now, missing, model=model, painting=painting, ground=ground, turn=frame.place)
     return start, missing
 
 

@@ -109,8 +109,8 @@ def paint_one(
     frame = frame._replace(explained=carried.explained, made_for=carried.made_for, news=carried.news)
     if options.warm_start:
         frame = frame._replace(result=carried.start)
-    earlier, new = (carried.warped, carried.reliability), widened(carried.borrowed)
-    targets = styles.targets(frame.source, frame.place, frame.regions, *earlier, new=new)
+    new = widened(carried.borrowed)
+    targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, carried.reliability, new=new)
     at_least = round(float(carried.borrowed.mean()) * opening.steps) if opening else 0
     enough = as_good_as(opening, options)
     how: dict[str, Any] = {"at_least": at_least, "enough": enough, "warm": options.warm_start}
