@@ -162,7 +162,7 @@ def _views(
         if is_cut(share, one.explained if distance == 1 else 1.0):
             continue
         certain = masks(back, forth)
-        if abs(frame.place - one.place) > 1:
+        if distance > 1:  # what the nearest shows is looked at by `_new` and `_together`
             certain = certain * _alike(one, frame, back, certain)
         weight = np.maximum(certain - covered, 0.0)
         covered += certain
