@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 TERMS = ("content", "style", "temporal", "tv")
 WINDOW = 5
-"""Evaluations over which the improvement is averaged before a frame counts as settled."""
+"""Accepted steps over which the improvement is averaged before a frame counts as settled."""
 
 WARM = 0.2
 """The first step of L-BFGS from a picture that is nearly painted, as a share of that from a bare one."""
@@ -151,7 +151,7 @@ class Solver:
         """Minimise from `start`, `(1, H, W, 3)` in 0..255, yielding after every evaluation.
 
         Stops after `steps` evaluations (the options' by default), or earlier, but not before `at_least`, when
-        the loss is at most `enough`, or improves by less than the options' `tolerance` per evaluation, averaged over
+        the loss is at most `enough`, or improves by less than the options' `tolerance` per accepted step, averaged over
         `WINDOW` of them. `warm` says that `start` is painted already: the first step is a short one.
 
         Raises
@@ -164,18 +164,20 @@ class Solver:
         for step in range(1, (self.options.steps if steps is None else steps) + 1):
             state = self.step(state, targets)
             point: Point = state.point
-            terms = point.terms.numpy()
-            totals.append(float(terms.sum(dtype=np.float64)))
-            if not np.isfinite(totals[-1]):
+            terms, rejections = point.terms.numpy(), int(point.rejections)
+            total = float(terms.sum(dtype=np.float64))
+            if not np.isfinite(total):
                 raise FloatingPointError(
-                    f"the loss is {totals[-1]} at the start: expected a finite one, lower the weights or use "
+                    f"the loss is {total} at the start: expected a finite one, lower the weights or use "
                     "precision='float32'"
                 )
-            yield Iterate(step, point.x, totals[-1], dict(zip(TERMS, terms.tolist(), strict=True)))
-            if int(point.rejections) >= MAX_REJECTIONS:
+            yield Iterate(step, point.x, total, dict(zip(TERMS, terms.tolist(), strict=True)))
+            if rejections >= MAX_REJECTIONS:
                 log.warning("stopped after %d evaluations: no step, however short, lowers the loss", step)
                 return
-            if step >= at_least and (totals[-1] <= enough or _settled(totals, self.options.tolerance)):
+            if rejections == 0:
+                totals.append(total)
+            if step >= at_least and (total <= enough or _settled(totals, self.options.tolerance)):
                 return
 
     # The two functions below are traced once per frame size.
@@ -317,6 +319,12 @@ def _optimizer(options: StyleOptions) -> Optimizer:
 
 
 def _settled(totals: list[float], tolerance: float) -> bool:
+    """Whether the last `WINDOW` accepted steps hardly lowered the loss.
+
+    The least loss counts, and the last one has to be about that: without a line search the loss rises now and then on
+    its way down, and a run that stopped there would end where it is worse than it was.
+    """
     if tolerance == 0.0 or len(totals) <= WINDOW:
         return False
-    return totals[-1 - WINDOW] - totals[-1] < WINDOW * tolerance * abs(totals[-1 - WINDOW])
+    little, before, least = WINDOW * tolerance, min(totals[:-WINDOW]), min(totals)
+    return before - least < little * abs(before) and totals[-1] - least <= little * abs(least)

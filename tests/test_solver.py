@@ -329,6 +329,22 @@ def test_one_bad_evaluation_does_not_settle_a_run():
     assert evaluations([100.0, 90.0, 80.0, 80.0, 70.0, 60.0, 60.0, 50.0, 40.0], tolerance=0.01) == 9
 
 
+@pytest.mark.parametrize("rise", [1.05, 1.4, 1.9])
+@pytest.mark.parametrize("place", range(WINDOW, 15))
+def test_a_rise_on_the_way_down_does_not_settle_a_run(place, rise):
+    """There is no line search: a step may raise the loss, and the next ones bring it down again."""
+    falling = [100.0 * 0.97**i for i in range(20)]
+    falling[place] *= rise
+    falling[place + 1] *= (1.0 + rise) / 2
+    assert evaluations(falling, tolerance=0.004) == 20
+
+
+def test_steps_that_are_taken_back_do_not_settle_a_run():
+    """Halvings until one is short enough: nothing is gained meanwhile, and much afterwards."""
+    back = [1000.0] * (WINDOW + 2)
+    assert evaluations([*FALLING[:8], *back, *FALLING[8:]], tolerance=0.004) == 20 + WINDOW + 2
+
+
 def test_a_run_goes_on_as_long_as_it_is_told_to():
     for at_least in (1, WINDOW + 1, 20, 40):
         assert evaluations(FLAT, at_least, tolerance=0.01) == max(at_least, WINDOW + 1)
