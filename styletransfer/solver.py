@@ -84,6 +84,7 @@ class Solver:
         self.step = _compiled(self._step)
         self._content = _compiled(self._content_features)
         self._moments = _compiled(self._style_moments)
+        self._style = _compiled(self._style_at)
 
     def content_targets(self, image: npt.ArrayLike) -> tuple[tf.Tensor, ...]:
         """Features of `(1, H, W, 3)` at the content layers."""
@@ -138,6 +139,10 @@ class Solver:
             tf.convert_to_tensor(reliability, tf.float32),
         )
 
+    def style_term(self, image: npt.ArrayLike, style: Style) -> float:
+        """The weighted style loss of `(1, H, W, 3)` at one scale."""
+        return self.options.style_weight * float(self._style(tf.convert_to_tensor(image, tf.float32), style))
+
     def run(
         self,
         start: npt.ArrayLike,
@@ -180,13 +185,16 @@ class Solver:
             if step >= at_least and (total <= enough or _settled(totals, self.options.tolerance)):
                 return
 
-    # The two functions below are traced once per frame size.
+    # The functions below are traced once per frame size.
 
     def _content_features(self, image: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return self.extractor.see(image, lambda features, tile: (), self.options.content_layers).maps
 
     def _style_moments(self, image: tf.Tensor) -> tuple[Moments, ...]:
         return self._see(image, (), ())[1]
+
+    def _style_at(self, image: tf.Tensor, style: Style) -> tf.Tensor:
+        return self._style_terms(self._see(image, style.guides, self._centres(style))[1], style)
 
     def _see(
         self, image: tf.Tensor, guides: Sequence[tf.Tensor], centres: Sequence[tf.Tensor], maps: Sequence[str] = ()
@@ -232,8 +240,7 @@ class Solver:
             size = tf.cast(tf.size(target), tf.float32) if options.normalize else 1.0
             content += losses.content_loss(features, target) / size
         for style in coarser:
-            _, seen = self._see(resized(image, style.size), style.guides, self._centres(style))
-            painted += self._style_terms(seen, style)
+            painted += self._style_at(resized(image, style.size), style)
         return tf.stack(
             [
                 options.content_weight * content,

@@ -344,6 +344,8 @@ def test_what_is_new_has_a_style_loss_of_its_own(model, regions):
     assert together == pytest.approx(whole + 0.5 * alone, rel=1e-3)
     nothing, plain = style_term(with_it, OTHER, **where)
     assert nothing == pytest.approx(whole, rel=1e-4) and np.isfinite(plain).all()
+    assert with_it.new_term(OTHER, with_it.targets(INSIDE, **where, new=new)) == pytest.approx(0.5 * alone, rel=1e-3)
+    assert with_it.new_term(OTHER, with_it.targets(INSIDE, **where)) == 0.0
     change = np.abs(gradient - plain)[0].mean(axis=-1)
     assert change[:, 26:].max() < 1e-3 * change[new].max()
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..image import coarse_to_fine, load_picture, load_regions, prepare, start_picture
 from ..options import StyleOptions
-from ..solver import Iterate
+from ..solver import Iterate, Targets
 from ..styles import StyleLike, Styles, read_styles
 from .carry import UNTOLD, Array, FlowPair, Painted, carry, masks_of, repeats, widened
 
@@ -112,7 +112,7 @@ def paint_one(
     new = widened(carried.borrowed)
     targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, carried.reliability, new=new)
     at_least = round(float(carried.borrowed.mean()) * opening.steps) if opening else 0
-    enough = as_good_as(opening, options)
+    enough = as_good_as(opening, styles, targets)
     how: dict[str, Any] = {"at_least": at_least, "enough": enough, "warm": options.warm_start}
     return finished(frame, styles.solver.run(frame.result, targets, **how), on_step)
 
@@ -132,9 +132,16 @@ def paint_alone(
     return finished(frame, coarse_to_fine(styles, frame.source, frame.result, options, **how), on_step)
 
 
-def as_good_as(opening: Painted | None, options: StyleOptions) -> float:
-    """The loss at which a frame is as good, up to the `slack`, as the one that opened the scene; 0 if none did."""
-    return opening.loss * (1.0 + options.slack) if opening and options.slack > 0.0 else 0.0
+def as_good_as(opening: Painted | None, styles: Styles, targets: Targets) -> float:
+    """The loss at which a frame is as good, up to the `slack`, as the one that opened the scene; 0 if none did.
+
+    What is new in the frame has a style loss of its own, which the opening frame had not: it may be what it is on the
+    same pixels of that frame's painting.
+    """
+    slack = styles.options.slack
+    if opening is None or slack == 0.0:
+        return 0.0
+    return (opening.loss + styles.new_term(opening.result, targets)) * (1.0 + slack)
 
 
 def finished(frame: Painted, run: Iterable[Iterate], on_step: OnStep) -> Painted:

@@ -265,7 +265,7 @@ class Painter:
         reliability = np.stack([blended.certain] + [np.zeros_like(blended.certain)] * (count - 1))
         new = widened(blended.borrowed)
         targets = self.styles.targets(frame.source, frame.place, frame.regions, warped, reliability, new=new)
-        enough = as_good_as(self.opening, self.options) if whole else 0.0
+        enough = as_good_as(self.opening, self.styles, targets) if whole else 0.0
         run = self.styles.solver.run(frame.result, targets, steps=steps, enough=enough, warm=True)
         painted = finished(frame, run, self.on_step)
         if whole:
