@@ -155,7 +155,7 @@ class StyleOptions:
         1e-3, "weight of the temporal loss: hold each frame to the one before it", low=0.0
     )
     new_weight: float = _setting(
-        0.1,
+        0.2,
         "weight of a style loss of its own for what is new in a frame, so that it is painted as well as the rest",
         low=0.0,
     )

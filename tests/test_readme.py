@@ -1,5 +1,6 @@
 """What the documents say is what the code does."""
 
+import importlib
 import pathlib
 import re
 import shlex
@@ -50,3 +51,20 @@ def test_every_command_line_in_the_readme_is_understood(command):
 def test_every_file_that_the_readme_names_is_there():
     for name in re.findall(r"`(docs/[\w./]+|benchmarks/[\w./]+)`", README) + re.findall(r"\]\((docs/[^)]+)\)", README):
         assert (ROOT / name).exists(), name
+
+
+THE_USERS_OWN = {"weights", "mix", "seed", "start", "end", "fps"}
+"""Settings whose value no experiment can find."""
+
+
+@pytest.mark.parametrize("name", sorted(set(StyleOptions.__dataclass_fields__) - THE_USERS_OWN))
+def test_every_default_is_shown_among_what_else_was_tried(name, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    tables = importlib.import_module("default_sheets")
+    tried = (tables.PICTURE | tables.CLIP)[name]
+    assert getattr(StyleOptions(), name) in tried.values and len(tried.values) > 1
+    for value in tried.values:
+        StyleOptions(**{**tried.meanwhile, name: value})
+    sheet = f"default_sheets/{name}.jpg"
+    text = (ROOT / "docs" / "defaults.md").read_text(encoding="utf-8")
+    assert f"]({sheet})" in text and (ROOT / "docs" / sheet).exists()

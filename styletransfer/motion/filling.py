@@ -24,7 +24,7 @@ ALIKE = 12.0
 motion boundary, does."""
 STROKE = 0.02
 """Sigma of the blur that tells strokes from the light under them, in longer sides."""
-GROUND = 0.01
+GROUND = 0.005
 """The same for strokes that are borrowed: what is new keeps its outlines."""
 NEAR = 4.0
 """Blocks over which paint tints what is missing beside it."""
@@ -126,7 +126,7 @@ def recolored(frame: Array, model: Array, painting: Array) -> Array:
 
 def _ground(picture: Array) -> Array:
     """What borrowed strokes are laid over: sharper than `light`, so that the outlines of what is new are there."""
-    return smooth(picture, GROUND * max(picture.shape[:2]))
+    return smooth(picture, max(1.0, GROUND * max(picture.shape[:2])))  # strokes are no finer than pixels
 
 
 def _window(shape: tuple[int, ...]) -> int:
