@@ -68,7 +68,7 @@ PICTURE = {
     "pooling": Tried(("avg", "max")),
     "normalize": Tried((True, False)),
     "precision": Tried(("float32", "bfloat16")),
-    "max_tile": Tried((2048, 256), {"max_size": 512}),
+    "max_tile": Tried((2048, 400), {"max_size": 512}),
 }
 AUTO = {"keyframes": "auto"}
 CLIP = {
