@@ -30,8 +30,8 @@ from styletransfer.video.carry import both_ways
 
 SIZE = 256
 """Longer side, in pixels, of what is painted."""
-Show = Callable[[dict[str, Any]], tuple[np.ndarray, str]]
-"""Settings to a picture of what they make, and to what was measured."""
+Show = Callable[[StyleOptions], tuple[np.ndarray, str]]
+"""Options to a picture of what they make, and to what was measured."""
 
 
 class Tried(NamedTuple):
@@ -67,7 +67,7 @@ PICTURE = {
     "bounded": Tried((True, False)),
     "pooling": Tried(("avg", "max")),
     "normalize": Tried((True, False)),
-    "precision": Tried(("float32", "bfloat16")),
+    "precision": Tried(("auto", "float32", "bfloat16")),
     "max_tile": Tried((2048, 400), {"max_size": 512}),
 }
 AUTO = {"keyframes": "auto"}
@@ -104,10 +104,9 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     model = load_model(arguments.weights)
-    picture = PictureBench(arguments.weights, model)
-    clip = ClipBench(arguments.weights, model, arguments.frames)
+    picture, clip = once(PictureBench(model).show), once(ClipBench(model, arguments.frames).show)
     for name in arguments.only:
-        tried, show = (PICTURE[name], picture.show) if name in PICTURE else (CLIP[name], clip.show)
+        tried, show = (PICTURE[name], picture) if name in PICTURE else (CLIP[name], clip)
         sheet = grid(list(columns(name, tried, show)), len(tried.values))
         Image.fromarray(sheet).save(arguments.out / f"{name}.jpg", quality=85)
 
@@ -116,12 +115,25 @@ def columns(name: str, tried: Tried, show: Show) -> Iterator[np.ndarray]:
     """What every value of a setting makes, with the value and what was measured below it."""
     usual = getattr(StyleOptions(), name)
     for value in tried.values:
-        shown, measured = show({**tried.meanwhile, name: value})
+        shown, measured = show(StyleOptions(**{"max_size": SIZE, **tried.meanwhile, name: value}))
         told = words(value) + (" (default)" if value == usual else "")
         print(f"{name} {told}: {measured}", flush=True)
         for line in (told, measured):
             shown = labelled(shown, line, max_size=2 * SIZE)
         yield shown
+
+
+def once(show: Show) -> Show:
+    """The same, painted once for the same options: the defaults are on every sheet."""
+    known: dict[str, tuple[np.ndarray, str]] = {}
+
+    def recall(options: StyleOptions) -> tuple[np.ndarray, str]:
+        key = repr(options)
+        if key not in known:
+            known[key] = show(options)
+        return known[key]
+
+    return recall
 
 
 def words(value: Any) -> str:
@@ -143,17 +155,16 @@ def held(drawings: list[np.ndarray]) -> list[np.ndarray]:
 class PictureBench:
     """One frame of the demo's clip, painted with some settings."""
 
-    def __init__(self, weights: str, model: object) -> None:
-        self.settings = {"weights": weights, "max_size": SIZE}
+    def __init__(self, model: object) -> None:
         self.model, self.style = model, demo_style()
         self.content = next(iter(demo_clip(1, shape=(2 * SIZE * 9 // 16, 2 * SIZE))))
         self.small = pixels.resize(self.content, pixels.fit(self.content.shape[:2], SIZE)) / np.float32(255)
         self.judge = metrics.FeatureJudge(self.style, self.small, model)
 
-    def show(self, settings: dict[str, Any]) -> tuple[np.ndarray, str]:
+    def show(self, options: StyleOptions) -> tuple[np.ndarray, str]:
         evaluations: list[int] = []
         how = {"model": self.model, "on_step": lambda iterate: evaluations.append(iterate.step)}
-        painted = stylize_image(self.content, self.style, **how, **self.settings | settings)
+        painted = stylize_image(self.content, self.style, options=options, **how)
         seen, wanted = map(self.judge.features, (pixels.resize(painted, self.small.shape[:2]) / 255, self.small))
         style, content = self.judge.style_distance(seen), self.judge.content_similarity(seen, wanted)
         return painted, f"style {style:.3f}, content {content:.2f}, {len(evaluations)}"
@@ -162,15 +173,13 @@ class PictureBench:
 class ClipBench:
     """The first frames of the demo's clip, painted with some settings."""
 
-    def __init__(self, weights: str, model: object, frames: int) -> None:
-        self.settings = {"weights": weights, "max_size": SIZE}
+    def __init__(self, model: object, frames: int) -> None:
         self.model, self.style = model, demo_style()
         self.frames = held(list(demo_clip(frames, shape=(SIZE * 9 // 16, SIZE))))
         self.judge = metrics.FeatureJudge(self.style, self.frames[0] / np.float32(255), model)
         self.flow = remembered(named_flow("builtin"))
 
-    def show(self, settings: dict[str, Any]) -> tuple[np.ndarray, str]:
-        options = StyleOptions(**self.settings | settings)
+    def show(self, options: StyleOptions) -> tuple[np.ndarray, str]:
         with tempfile.TemporaryDirectory() as folder:
             out = pathlib.Path(folder, "painted")
             run(out, self.frames, self.style, options, self.model, both_ways(None, options.flow_quality))
