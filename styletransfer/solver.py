@@ -22,7 +22,8 @@ from .tiling import Tile
 
 log = logging.getLogger(__name__)
 
-TERMS = ("content", "style", "temporal", "tv")
+TERMS = ("content", "style", "temporal", "tv", "new")
+"""`new` is the style of what is new in a frame, which has a loss of its own."""
 WINDOW = 5
 """Accepted steps over which the improvement is averaged before a frame counts as settled."""
 
@@ -61,7 +62,7 @@ class Iterate(NamedTuple):
     step: int
     image: tf.Tensor  # (1, H, W, 3) float32, 0..255; beyond that only without `bounded`
     total: float  # the weighted sum at `image`
-    terms: dict[str, float]  # its parts, already weighted: content, style, temporal, tv
+    terms: dict[str, float]  # its parts, already weighted, by the names in `TERMS`
 
 
 class Solver:
@@ -84,7 +85,7 @@ class Solver:
         self.step = _compiled(self._step)
         self._content = _compiled(self._content_features)
         self._moments = _compiled(self._style_moments)
-        self._style = _compiled(self._style_at)
+        self._style = _compiled(self._style_of)
 
     def content_targets(self, image: npt.ArrayLike) -> tuple[tf.Tensor, ...]:
         """Features of `(1, H, W, 3)` at the content layers."""
@@ -139,9 +140,10 @@ class Solver:
             tf.convert_to_tensor(reliability, tf.float32),
         )
 
-    def style_term(self, image: npt.ArrayLike, style: Style) -> float:
-        """The weighted style loss of `(1, H, W, 3)` at one scale."""
-        return self.options.style_weight * float(self._style(tf.convert_to_tensor(image, tf.float32), style))
+    def style_terms(self, image: npt.ArrayLike, styles: Sequence[Style]) -> tuple[float, float]:
+        """The terms `style` and `new` of `(1, H, W, 3)`."""
+        style, new = self._style(tf.convert_to_tensor(image, tf.float32), tuple(styles)).numpy().tolist()
+        return style, new
 
     def run(
         self,
@@ -151,13 +153,15 @@ class Solver:
         steps: int | None = None,
         at_least: int = 0,
         enough: float = 0.0,
+        enough_style: float = math.inf,
         warm: bool = False,
     ) -> Iterator[Iterate]:
         """Minimise from `start`, `(1, H, W, 3)` in 0..255, yielding after every evaluation.
 
         Stops after `steps` evaluations (the options' by default), or earlier, but not before `at_least`, when
-        the loss is at most `enough`, or improves by less than the options' `tolerance` per accepted step, averaged over
-        `WINDOW` of them. `warm` says that `start` is painted already: the first step is a short one.
+        the loss is at most `enough` and its style term at most `enough_style`, or when the loss improves by less than
+        the options' `tolerance` per accepted step, averaged over `WINDOW` of them. `warm` says that `start` is painted
+        already: the first step is a short one.
 
         Raises
         ------
@@ -182,7 +186,8 @@ class Solver:
                 return
             if rejections == 0:
                 totals.append(total)
-            if step >= at_least and (total <= enough or _settled(totals, self.options.tolerance)):
+            good = total <= enough and terms[TERMS.index("style")] <= enough_style
+            if step >= at_least and (good or _settled(totals, self.options.tolerance)):
                 return
 
     # The functions below are traced once per frame size.
@@ -192,6 +197,19 @@ class Solver:
 
     def _style_moments(self, image: tf.Tensor) -> tuple[Moments, ...]:
         return self._see(image, (), ())[1]
+
+    def _style_of(self, image: tf.Tensor, styles: Sequence[Style]) -> tf.Tensor:
+        return tf.stack(self._styles(image, self._style_at(image, styles[-1]), styles))
+
+    def _styles(self, image: tf.Tensor, own: tf.Tensor, styles: Sequence[Style]) -> tuple[tf.Tensor, tf.Tensor]:
+        """The weighted terms `style` and `new` of a picture, given those at its own size, region by region."""
+        apart = self.options.new_weight > 0.0 and styles[-1].shares is not None
+        style, new = tf.split(own, 2) if apart else (own, tf.zeros([1]))  # what is new comes after all regions
+        total = tf.reduce_sum(style)
+        for smaller in styles[:-1]:
+            total += tf.reduce_sum(self._style_at(resized(image, smaller.size), smaller))
+        weight = self.options.style_weight / len(styles)
+        return weight * total, weight * tf.reduce_sum(new)
 
     def _style_at(self, image: tf.Tensor, style: Style) -> tf.Tensor:
         return self._style_terms(self._see(image, style.guides, self._centres(style))[1], style)
@@ -222,7 +240,7 @@ class Solver:
         return self.optimizer.step(state, lambda image: self.value_and_grad(image, targets))
 
     def value_and_grad(self, image: tf.Tensor, targets: Targets) -> tuple[tf.Tensor, tf.Tensor]:
-        """The weighted terms, `(4,)` in the order of `TERMS`, and the gradient of their sum."""
+        """The weighted terms, `(5,)` in the order of `TERMS`, and the gradient of their sum."""
         with tf.GradientTape() as tape:
             tape.watch(image)
             terms = self._terms(image, targets)
@@ -233,20 +251,20 @@ class Solver:
 
     def _terms(self, image: tf.Tensor, targets: Targets) -> tf.Tensor:
         options = self.options
-        *coarser, own = targets.styles
+        own = targets.styles[-1]
         maps, seen = self._see(image, own.guides, self._centres(own), options.content_layers)
-        content, painted = tf.zeros([]), self._style_terms(seen, own)
+        style, new = self._styles(image, self._style_terms(seen, own), targets.styles)
+        content = tf.zeros([])
         for features, target in zip(maps, targets.content, strict=True):
             size = tf.cast(tf.size(target), tf.float32) if options.normalize else 1.0
             content += losses.content_loss(features, target) / size
-        for style in coarser:
-            painted += self._style_at(resized(image, style.size), style)
         return tf.stack(
             [
                 options.content_weight * content,
-                options.style_weight * painted / len(targets.styles),
+                style,
                 options.temporal_weight * losses.temporal_loss(image, targets.warped, targets.reliability),
                 options.tv_weight * losses.total_variation(image),
+                new,
             ]
         )
 
@@ -255,9 +273,9 @@ class Solver:
         return () if self.options.style_loss == "gram" else tuple(layer.mean for layer in style.layers)
 
     def _style_terms(self, seen: Sequence[Moments], style: Style) -> tf.Tensor:
-        """The style loss at one scale: the weighted sum over the layers (Gatys et al. 2016, eq. 5)."""
+        """The style loss at one scale, in each region, (R,): the sum over layers (Gatys et al. 2016, eq. 5)."""
         gram = self.options.style_loss == "gram"
-        total = tf.zeros([])
+        total = tf.zeros([seen[0].gram.shape[0]]) if seen else tf.zeros([1])
         for weight, here, goal in zip(self.layer_weights, seen, style.layers, strict=True):
             total += weight * _style_term(here, goal, style.shares, gram)
         return total
@@ -277,15 +295,14 @@ def _moments(features: tf.Tensor, guide: tf.Tensor | None, tile: Tile, step: int
 
 
 def _style_term(here: Moments, goal: Moments, shares: tf.Tensor | None, gram: bool) -> tf.Tensor:
-    """The style loss of a layer: each region counts by its share of the frame, so that all pixels feel as much."""
-    term = tf.zeros([])
+    """The style loss of a layer in each region, (R,), by its share of the frame, so that all pixels feel as much."""
+    each = []
     for region in range(here.gram.shape[0]):
-        share = 1.0 if shares is None else shares[region]
         if gram:
-            term += share * losses.gram_distance(here.gram[region], goal.gram[region])
+            each.append(losses.gram_distance(here.gram[region], goal.gram[region]))
         else:
-            term += share * losses.normal_distance(here.mean[region], here.gram[region], goal.gram[region])
-    return term
+            each.append(losses.normal_distance(here.mean[region], here.gram[region], goal.gram[region]))
+    return tf.stack(each) if shares is None else shares * tf.stack(each)
 
 
 def resized(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:

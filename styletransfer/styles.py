@@ -101,21 +101,6 @@ class Styles:
         styles.append(self._style(own, content, place, regions, new))
         return self.solver.targets(content, styles, warped, reliability)
 
-    def new_term(self, picture: Array, targets: Targets) -> float:
-        """What the style loss of what is new in a frame comes to on the same pixels of another `picture`.
-
-        Few pixels never have the statistics of a style, so this tells how good they can be.
-        """
-        own = targets.styles[-1]
-        if self.options.new_weight == 0.0 or own.shares is None:
-            return 0.0
-        new = slice(own.shares.shape[0] // 2, None)  # the regions, and then what is new in each of them
-        if not np.any(own.shares[new]):
-            return 0.0
-        layers = tuple(Moments(layer.mean[new], layer.gram[new]) for layer in own.layers)
-        part = Style(own.size, layers, tuple(guide[new] for guide in own.guides), own.shares[new])
-        return self.solver.style_term(picture, part) / len(targets.styles)
-
     def sizes(self, shape: tuple[int, int]) -> list[tuple[int, int]]:
         """The scales of frames of `shape`, see `scale_sizes`."""
         return scale_sizes(shape, self.options, self.solver.extractor.minimum_size)

@@ -78,7 +78,7 @@ def test_the_report_preset_is_the_reports_loss(model):
     image, content, style = picture(seed=1), picture(seed=2), picture(seed=3)
     targets = solver.targets(content, solver.style_targets(style))
     terms, _ = solver.value_and_grad(tf.constant(image), targets)
-    np.testing.assert_allclose(terms, [*report_loss(model, image, content, style), 0.0, 0.0], rtol=1e-4)
+    np.testing.assert_allclose(terms, [*report_loss(model, image, content, style), 0.0, 0.0, 0.0], rtol=1e-4)
 
 
 @pytest.mark.parametrize("normalize", [True, False])
@@ -97,10 +97,12 @@ def test_the_total_is_the_weighted_sum_of_the_losses(model, content, style, norm
         "style": 2.0 * np.mean([losses.style_loss(x[n], losses.gram_matrix(a[n])) for n in SHALLOW["style_layers"]]),
         "temporal": 0.05 * losses.temporal_loss(image, warped, trusted),
         "tv": 0.007 * losses.total_variation(image),
+        "new": 0.0,
     }
     assert list(iterate.terms) == list(TERMS) == list(expected)
     for name, value in expected.items():
-        assert iterate.terms[name] == pytest.approx(float(value), rel=1e-4) and float(value) > 0.0, name
+        assert iterate.terms[name] == pytest.approx(float(value), rel=1e-4), name
+        assert float(value) > 0.0 or name == "new"  # see the tests of `styles`
     assert iterate.total == pytest.approx(sum(map(float, expected.values())), rel=1e-4)
 
 
@@ -298,7 +300,7 @@ class Scripted(Solver):
 
     @staticmethod
     def next_value(x, totals):
-        return tf.stack([totals.pop(0), 0.0, 0.0, 0.0]), tf.ones_like(x)
+        return tf.stack([totals.pop(0), 0.0, 0.0, 0.0, 0.0]), tf.ones_like(x)
 
 
 def evaluations(totals, at_least=0, enough=0.0, **settings) -> int:
@@ -355,6 +357,19 @@ def test_a_run_stops_when_the_loss_is_low_enough(tolerance):
     assert evaluations(FALLING, enough=81.0, tolerance=tolerance) == 3
     assert evaluations(FALLING, enough=100.0, tolerance=tolerance) == 1
     assert evaluations(FALLING, 5, enough=100.0, tolerance=tolerance) == 5
+
+
+def test_a_run_whose_loss_is_low_enough_goes_on_until_its_style_is(solver, targets, content):
+    styles = [iterate.terms["style"] for iterate in solver.run(content, targets, steps=8)]
+    bound = (styles[3] + min(styles[:3])) / 2
+    assert styles[3] < bound < min(styles[:3])
+    assert len(list(solver.run(content, targets, steps=8, enough=np.inf, enough_style=bound))) == 4
+    assert len(list(solver.run(content, targets, steps=8, enough=0.0, enough_style=bound))) == 8
+
+
+def test_the_style_terms_are_those_of_the_loss(solver, targets, content):
+    first = next(iter(solver.run(content, targets, steps=1)))
+    assert solver.style_terms(content, targets.styles) == pytest.approx((first.terms["style"], 0.0), rel=1e-5)
 
 
 def test_the_first_step_from_a_painted_picture_is_a_short_one(model, content, style):

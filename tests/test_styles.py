@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from styletransfer import StyleOptions, pixels, stylize_frames, stylize_image, stylize_video, write_image, write_video
 from styletransfer.image import prepare, shown
 from styletransfer.pixels import luminance
-from styletransfer.solver import scale_sizes
+from styletransfer.solver import TERMS, scale_sizes
 from styletransfer.styles import at_size, in_frames, read_styles, recolored, region_shares, with_colors_of
 from styletransfer.times import parse_mix
 from styletransfer.video.frames import painter_of
@@ -41,7 +41,8 @@ def style_term(styles, image, **where) -> tuple[float, np.ndarray]:
     with tf.GradientTape() as tape:
         x = tf.constant(image)
         tape.watch(x)
-        loss = solver._terms(x, targets)[1]
+        terms = dict(zip(TERMS, solver._terms(x, targets), strict=True))
+        loss = terms["style"] + terms["new"]
     return float(loss), tape.gradient(loss, x).numpy()
 
 
@@ -344,8 +345,9 @@ def test_what_is_new_has_a_style_loss_of_its_own(model, regions):
     assert together == pytest.approx(whole + 0.5 * alone, rel=1e-3)
     nothing, plain = style_term(with_it, OTHER, **where)
     assert nothing == pytest.approx(whole, rel=1e-4) and np.isfinite(plain).all()
-    assert with_it.new_term(OTHER, with_it.targets(INSIDE, **where, new=new)) == pytest.approx(0.5 * alone, rel=1e-3)
-    assert with_it.new_term(OTHER, with_it.targets(INSIDE, **where)) == 0.0
+    for styles, what, expected in ((with_it, new, 0.5 * alone), (with_it, None, 0.0), (without, None, 0.0)):
+        terms = styles.solver.style_terms(OTHER, styles.targets(INSIDE, **where, new=what).styles)
+        assert terms == pytest.approx((whole, expected), rel=1e-3)
     change = np.abs(gradient - plain)[0].mean(axis=-1)
     assert change[:, 26:].max() < 1e-3 * change[new].max()
 

@@ -112,8 +112,7 @@ def paint_one(
     new = widened(carried.borrowed)
     targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, carried.reliability, new=new)
     at_least = round(float(carried.borrowed.mean()) * opening.steps) if opening else 0
-    enough = as_good_as(opening, styles, targets)
-    how: dict[str, Any] = {"at_least": at_least, "enough": enough, "warm": options.warm_start}
+    how: dict[str, Any] = {"at_least": at_least, "warm": options.warm_start, **as_good_as(opening, styles, targets)}
     return finished(frame, styles.solver.run(frame.result, targets, **how), on_step)
 
 
@@ -132,16 +131,19 @@ def paint_alone(
     return finished(frame, coarse_to_fine(styles, frame.source, frame.result, options, **how), on_step)
 
 
-def as_good_as(opening: Painted | None, styles: Styles, targets: Targets) -> float:
-    """The loss at which a frame is as good, up to the `slack`, as the one that opened the scene; 0 if none did.
+def as_good_as(opening: Painted | None, styles: Styles, targets: Targets) -> dict[str, Any]:
+    """The losses, for `Solver.run`, at which a frame is as good as the one that opened the scene, up to the `slack`.
 
     What is new in the frame has a style loss of its own, which the opening frame had not: it may be what it is on the
-    same pixels of that frame's painting.
+    same pixels of that frame's painting (few pixels never have the statistics of a style). And so that an easier
+    content does not pay for a weaker style, the style has a bound of its own, twice as far off: paint that is moved by
+    parts of a pixel already differs by more than the slack.
     """
     slack = styles.options.slack
     if opening is None or slack == 0.0:
-        return 0.0
-    return (opening.loss + styles.new_term(opening.result, targets)) * (1.0 + slack)
+        return {}
+    style, new = styles.solver.style_terms(opening.result, targets.styles)
+    return {"enough": (opening.loss + new) * (1.0 + slack), "enough_style": style * (1.0 + 2.0 * slack)}
 
 
 def finished(frame: Painted, run: Iterable[Iterate], on_step: OnStep) -> Painted:

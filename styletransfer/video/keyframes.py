@@ -7,7 +7,7 @@ are blended. No more frames are in memory than the longest gap has, and that is 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -265,8 +265,8 @@ class Painter:
         reliability = np.stack([blended.certain] + [np.zeros_like(blended.certain)] * (count - 1))
         new = widened(blended.borrowed)
         targets = self.styles.targets(frame.source, frame.place, frame.regions, warped, reliability, new=new)
-        enough = as_good_as(self.opening, self.styles, targets) if whole else 0.0
-        run = self.styles.solver.run(frame.result, targets, steps=steps, enough=enough, warm=True)
+        enough: dict[str, Any] = as_good_as(self.opening, self.styles, targets) if whole else {}
+        run = self.styles.solver.run(frame.result, targets, steps=steps, warm=True, **enough)
         painted = finished(frame, run, self.on_step)
         if whole:
             return painted
