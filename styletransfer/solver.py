@@ -199,9 +199,9 @@ class Solver:
         return self._see(image, (), ())[1]
 
     def _style_of(self, image: tf.Tensor, styles: Sequence[Style]) -> tf.Tensor:
-        return tf.stack(self._styles(image, self._style_at(image, styles[-1]), styles))
+        return tf.stack(self._style_and_new(image, self._style_at(image, styles[-1]), styles))
 
-    def _styles(self, image: tf.Tensor, own: tf.Tensor, styles: Sequence[Style]) -> tuple[tf.Tensor, tf.Tensor]:
+    def _style_and_new(self, image: tf.Tensor, own: tf.Tensor, styles: Sequence[Style]) -> tuple[tf.Tensor, tf.Tensor]:
         """The weighted terms `style` and `new` of a picture, given those at its own size, region by region."""
         apart = self.options.new_weight > 0.0 and styles[-1].shares is not None
         style, new = tf.split(own, 2) if apart else (own, tf.zeros([1]))  # what is new comes after all regions
@@ -212,7 +212,7 @@ class Solver:
         return weight * total, weight * tf.reduce_sum(new)
 
     def _style_at(self, image: tf.Tensor, style: Style) -> tf.Tensor:
-        return self._style_terms(self._see(image, style.guides, self._centres(style))[1], style)
+        return self._by_region(self._see(image, style.guides, self._centres(style))[1], style)
 
     def _see(
         self, image: tf.Tensor, guides: Sequence[tf.Tensor], centres: Sequence[tf.Tensor], maps: Sequence[str] = ()
@@ -253,7 +253,7 @@ class Solver:
         options = self.options
         own = targets.styles[-1]
         maps, seen = self._see(image, own.guides, self._centres(own), options.content_layers)
-        style, new = self._styles(image, self._style_terms(seen, own), targets.styles)
+        style, new = self._style_and_new(image, self._by_region(seen, own), targets.styles)
         content = tf.zeros([])
         for features, target in zip(maps, targets.content, strict=True):
             size = tf.cast(tf.size(target), tf.float32) if options.normalize else 1.0
@@ -272,10 +272,10 @@ class Solver:
         """What moments are taken about, see `losses.wasserstein_loss`."""
         return () if self.options.style_loss == "gram" else tuple(layer.mean for layer in style.layers)
 
-    def _style_terms(self, seen: Sequence[Moments], style: Style) -> tf.Tensor:
+    def _by_region(self, seen: Sequence[Moments], style: Style) -> tf.Tensor:
         """The style loss at one scale, in each region, (R,): the sum over layers (Gatys et al. 2016, eq. 5)."""
         gram = self.options.style_loss == "gram"
-        total = tf.zeros([seen[0].gram.shape[0]]) if seen else tf.zeros([1])
+        total = tf.zeros([1])
         for weight, here, goal in zip(self.layer_weights, seen, style.layers, strict=True):
             total += weight * _style_term(here, goal, style.shares, gram)
         return total
