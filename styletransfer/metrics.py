@@ -19,6 +19,7 @@ from scipy.ndimage import gaussian_filter
 from . import losses, pixels
 from .features import FeatureExtractor, load_model
 from .motion.flow import estimate_flow
+from .motion.gaps import settle, to_first
 from .motion.occlusion import reliability
 from .motion.warping import sharp_warp
 from .styles import StyleLike, at_size, read_styles
@@ -26,7 +27,9 @@ from .video.between import strokes
 from .video.carry import local_change
 
 Array = npt.NDArray[np.float32]
-Flow = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], npt.ArrayLike]
+Frame = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+Flow = Callable[[Frame, Frame], npt.ArrayLike]
 
 GAPS = (1, 10)
 """Distances in frames: 1 shows flicker, 10 shows drift."""
@@ -51,9 +54,11 @@ def warping_error(
     E = sum M (W(s_{t-gap}) - s_t)^2 / (3 sum M), averaged over the pairs of frames (Lai et al. 2018,
     "Learning Blind Video Temporal Consistency", section 4.2; Ruder et al. 2016, section 5.2). W warps by the
     optical flow of the source, and M is 1 where that flow is reliable. 0 is perfectly steady; the source's
-    own error, `warping_error(source, source)`, is the floor that a faithful copy has. W interpolates sharply (see
-    `motion.warping.BandLimited`), not linearly as in the papers: linear interpolation blurs the frame that it
-    moves, which counts as a change wherever a clip is sharp.
+    own error, `warping_error(source, source)`, is the floor that a faithful copy has. Two things are not as in the
+    papers. W interpolates sharply (see `motion.warping.BandLimited`), not linearly: linear interpolation blurs the
+    frame that it moves, which counts as a change wherever a clip is sharp. And over more than one frame the flow is
+    not estimated at once, but from frame to frame, mended by what is (see `motion.gaps.settle`): what has moved far is
+    often not found at once, and then moves with nothing.
 
     Parameters
     ----------
@@ -83,18 +88,18 @@ def warping_errors(
     """The warping error of every frame from the `gap`-th on, NaN where no flow is reliable; see `warping_error`."""
     if gap < 1:
         raise ValueError(f"gap={gap}: expected a whole number of at least 1")
-    earlier: deque[Pair] = deque(maxlen=gap)
+    motion, earlier = Motion(flow, gap), deque[Pair](maxlen=gap)
     for pair in _in_step(result, source):
+        motion.add(pair.source)
         if len(earlier) == gap:
-            back, mask = _motion(pair.source, earlier[0].source, flow)
-            yield _error(pair.result, earlier[0].result, back, mask)
+            yield _error(pair.result, earlier[0].result, *motion.over(gap))
         earlier.append(pair)
 
 
 class Pair(NamedTuple):
     """A frame of the source, and what was painted on it."""
 
-    source: npt.NDArray[np.uint8]  # (H, W, 3)
+    source: Frame  # (H, W, 3)
     result: Array  # (H, W, 3) in [0, 1]
 
 
@@ -113,20 +118,39 @@ def _in_step(result: Iterable[npt.ArrayLike], source: Iterable[npt.ArrayLike]) -
         yield Pair(here, now)
 
 
-def _motion(
-    here: npt.NDArray[np.uint8], there: npt.NDArray[np.uint8], flow: Flow
-) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """The flow from a frame to an earlier one, and where it is reliable."""
-    back, forth = (np.asarray(f, np.float32) for f in (flow(here, there), flow(there, here)))
-    return back, reliability(back, forth, soft=False) > 0.0
+class Motion:
+    """The optical flow from the latest frame of a clip to those before it, as far back as the largest gap."""
+
+    def __init__(self, flow: Flow, furthest: int) -> None:
+        self.flow = flow
+        self.frames = deque[Frame](maxlen=furthest + 1)
+        self.steps = deque[tuple[Array, Array]](maxlen=furthest)  # from each of them to the one before, and back
+
+    def add(self, frame: Frame) -> None:
+        """The next frame of the clip, `(H, W, 3)`."""
+        if self.frames:
+            self.steps.append(self._at_once(frame, self.frames[-1]))
+        self.frames.append(frame)
+
+    def over(self, gap: int) -> tuple[Array, Mask]:
+        """The flow from the latest frame to the one so many before it, `(H, W, 2)`, and where it is reliable."""
+        pair = self.steps[-1]
+        if gap > 1:
+            here, there = self.frames[-1], self.frames[-1 - gap]
+            chain, direct = to_first(list(self.steps)[-gap:])[-1], self._at_once(here, there)
+            pair = settle(chain, direct, np.asarray(here, np.float32), np.asarray(there, np.float32))
+        return pair[0], reliability(*pair, soft=False) > 0.0
+
+    def _at_once(self, here: Frame, there: Frame) -> tuple[Array, Array]:
+        return np.asarray(self.flow(here, there), np.float32), np.asarray(self.flow(there, here), np.float32)
 
 
-def _error(now: Array, before: Array, back: Array, mask: npt.NDArray[np.bool_]) -> float:
+def _error(now: Array, before: Array, back: Array, mask: Mask) -> float:
     difference = np.square(sharp_warp(before, back) - now).mean(axis=-1)
     return float(difference[mask].mean()) if mask.any() else math.nan
 
 
-def stroke_correlation(now: Array, before: Array, back: Array, mask: npt.NDArray[np.bool_]) -> float:
+def stroke_correlation(now: Array, before: Array, back: Array, mask: Mask) -> float:
     """How far the strokes of a frame are those of an earlier one, moved: 1 all, 0 none; NaN where there are none.
 
     The correlation, over what the flow calls reliable, of the two pictures without the ground under their strokes (a
@@ -154,7 +178,7 @@ def detail(picture: Array) -> float:
     return float(np.maximum(square - np.square(mean), 0.0).mean())
 
 
-def flicker(now: Array, before: Array, still: npt.NDArray[np.bool_]) -> float:
+def flicker(now: Array, before: Array, still: Mask) -> float:
     """Mean absolute change of the painting where the source stands still, in grey levels of 255.
 
     NaN where nothing does. Nothing is warped for it, so no interpolation and no error of a flow can hide or make it.
@@ -171,7 +195,7 @@ def flicker(now: Array, before: Array, still: npt.NDArray[np.bool_]) -> float:
     return float(255.0 * np.abs(now - before).mean(axis=-1)[still].mean())
 
 
-def stands_still(here: npt.NDArray[np.uint8], there: npt.NDArray[np.uint8], back: Array) -> npt.NDArray[np.bool_]:
+def stands_still(here: Frame, there: Frame, back: Array) -> Mask:
     """Where a frame `(H, W, 3)` shows what another shows at the same place, `(H, W)`.
 
     The change, averaged over 9x9 pixels, is below 3 grey levels: more than compression makes. And the flow `back` from
@@ -297,12 +321,13 @@ def evaluate(
         raise ValueError(f"gaps={tuple(gaps)}: expected whole numbers of at least 1")
     model = (model or load_model(weights)) if style is not None else None
     judge: FeatureJudge | None = None
-    earlier: deque[Pair] = deque(maxlen=max(gaps))
+    motion, earlier = Motion(flow, max(gaps)), deque[Pair](maxlen=max(gaps))
     frames: dict[str, list[float]] = {}
     for pair in _in_step(result, source):
         if style is not None and model is not None and judge is None:
             judge = FeatureJudge(style, pair.source / np.float32(255), model)
-        for name, value in _measured(pair, earlier, gaps, flow, judge).items():
+        motion.add(pair.source)
+        for name, value in _measured(pair, earlier, gaps, motion, judge).items():
             frames.setdefault(name, []).append(value)
         earlier.append(pair)
     if len(next(iter(frames.values()), ())) < 2:
@@ -315,7 +340,7 @@ def evaluate(
 
 
 def _measured(
-    pair: Pair, earlier: Sequence[Pair], gaps: Sequence[int], flow: Flow, judge: FeatureJudge | None
+    pair: Pair, earlier: Sequence[Pair], gaps: Sequence[int], motion: Motion, judge: FeatureJudge | None
 ) -> dict[str, float]:
     """Every measure of one frame."""
     own = pair.source / np.float32(255)
@@ -328,7 +353,7 @@ def _measured(
         if len(earlier) < gap:
             continue
         then = earlier[-gap]
-        back, mask = _motion(pair.source, then.source, flow)
+        back, mask = motion.over(gap)
         both = (pair.result, then.result), (own, then.source / np.float32(255))
         if gap in gaps:
             values = [measure(a, b, back, mask) for measure in (_error, stroke_correlation) for a, b in both]

@@ -46,6 +46,25 @@ def test_a_sharp_clip_that_moves_by_parts_of_a_pixel_is_steady():
     assert steady < 0.1 * linear
 
 
+def test_a_motion_that_is_not_found_at_once_is_followed_from_frame_to_frame():
+    """As most flows are lost over ten frames, when things move far."""
+
+    def short_sighted(source, target):
+        found = flow(source, target)
+        return found if np.abs(found).max() <= 2.0 else np.zeros_like(found)
+
+    assert warping_error(SOURCE, SOURCE, gap=4, flow=short_sighted) == pytest.approx(0.0, abs=1e-10)
+    assert warping_error([SOURCE[0]] * 6, SOURCE, gap=4, flow=short_sighted) > 0.005
+
+
+def test_steps_that_drift_are_mended_by_a_motion_that_is_found_at_once():
+    def drifting(source, target):
+        found = flow(source, target)
+        return found + np.float32(0.2 if np.abs(found).max() <= 2.0 else 0.0)
+
+    assert warping_error(SOURCE, SOURCE, gap=4, flow=drifting) == pytest.approx(0.0, abs=1e-10)
+
+
 def test_flicker_of_a_known_size_is_measured_exactly():
     flicker = [np.full((40, 64, 3), 0.5 + 0.1 * (i % 2)) for i in range(6)]
     assert warping_error(flicker, SOURCE, flow=flow) == pytest.approx(0.01, rel=1e-5)
