@@ -44,6 +44,24 @@ def test_the_light_under_the_strokes_is_the_frames_in_the_paintings_colours():
     assert np.abs(filled - expected)[2:-2, 52:-2].mean() < 0.35 * np.abs(expected - expected.mean((0, 1))).mean()
 
 
+def test_in_a_fade_from_black_the_colours_are_those_of_the_light_that_there_is():
+    """The model is nearly black, and yet it was painted in full colours: in daylight they would be far beyond white."""
+    frame = texture(48, 64, seed=3, smooth=6.0).astype(np.float32)
+    model, painted = 0.02 * frame, 40.0 + 0.6 * frame
+    missing = np.zeros((48, 64), bool)
+    missing[:, 50:] = True
+    filled = borrow(painted, frame, missing, model=model, painting=painted)
+    assert np.abs(filled - painted)[missing].mean() < 0.25 * painted.std()
+    assert filled.min() >= 0.0 and filled.max() <= 255.0
+
+
+def test_where_nothing_is_left_the_colours_are_those_of_the_opening():
+    frame, painted = halves()
+    missing = np.ones(frame.shape[:2], bool)
+    filled = borrow(np.zeros_like(frame), frame, missing, model=frame, painting=painted)
+    assert np.abs(filled - painted)[5:12].mean() < 12.0
+
+
 def test_what_looks_alike_beside_it_tints_what_is_missing():
     """Water is painted blue on the left and yellow on the right, and land red: what enters at the left becomes blue."""
     frame = np.full((40, 60, 3), 100, np.float32)
@@ -67,7 +85,7 @@ def test_paint_that_a_thing_leaves_on_the_ground_is_told_from_that_of_the_ground
     painting += np.random.default_rng(0).normal(0, 8, painting.shape).astype(np.float32)
     doubtful = np.zeros((60, 90), bool)
     doubtful[16:44, 32:63], doubtful[22:38, 42:53] = True, False  # a band around the outline
-    found = strays(painting, frame, doubtful, recolored(frame, frame, painting))
+    found = strays(painting, frame, doubtful, recolored(frame, painting, doubtful, frame, painting))
     assert not found[~doubtful].any()
     assert found[24:36, 37:39].mean() > 0.9 and found[24:36, 56:58].mean() > 0.9  # beyond the outline
     assert not found[24:36, 32:34].any() and not found[24:36, 61:63].any()  # paint of the ground
@@ -76,7 +94,7 @@ def test_paint_that_a_thing_leaves_on_the_ground_is_told_from_that_of_the_ground
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_only_what_is_doubtful_is_a_stray_at_any_size(doubtful):
     moved, painting, frame = np.random.default_rng(0).uniform(1, 255, (3, *doubtful.shape, 3)).astype(np.float32)
-    found = strays(moved, frame, doubtful, recolored(frame, frame, painting))
+    found = strays(moved, frame, doubtful, recolored(frame, moved, doubtful, frame, painting))
     assert found.shape == doubtful.shape and not (found & ~doubtful).any()
 
 

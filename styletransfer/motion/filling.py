@@ -28,6 +28,8 @@ GROUND = 0.005
 """The same for strokes that are borrowed: what is new keeps its outlines."""
 NEAR = 4.0
 """Blocks over which paint tints what is missing beside it."""
+KNOWN = 0.1
+"""Share of a frame that must not be missing to tell the colours of the rest."""
 FEW = 1e-3
 """Of a block known, or of blocks alike, below which they tell nothing."""
 STRAY = 1.0
@@ -52,9 +54,9 @@ def borrow(
 
     A missing pixel takes the strokes that lie at one of a few displacements from it in `painting`, the one at which
     `model`, which was painted there, differs least from the frame in a window around it. Under the strokes lies the
-    frame, blurred, in the colours that the painting gives to the model's, tinted like the paint beside it on what looks
-    alike: so clouds stay clouds, water that is blue beside it does not turn yellow, and there are no steps between
-    patches. The optimisation only has to fit the strokes in.
+    frame, blurred, in the colours that the paint has where it is not missing, tinted like the paint beside it on what
+    looks alike: so clouds stay clouds, water that is blue beside it does not turn yellow, and there are no steps
+    between patches. The optimisation only has to fit the strokes in.
 
     The painting had better be one that was painted in full, such as the first of its scene: paint that was borrowed
     from borrowed paint, frame after frame, turns into scales. Mirroring the border instead draws kaleidoscopes,
@@ -71,7 +73,7 @@ def borrow(
     model, painting
         `(H, W, 3)`, a frame and its result.
     ground
-        What `recolored` gives for them, if it is known already.
+        What `recolored` gives, if it is known already.
     turn
         Turns the displacements: with another number for every frame, strips that enter at the border one by one
         take strokes from different places.
@@ -88,7 +90,7 @@ def borrow(
     places = np.argwhere(missing) + step * steps[chosen[missing]]
     filled = moved.copy()
     filled[missing] = painting[tuple(np.minimum(places, np.array(missing.shape) - 1).T)]
-    ground = recolored(frame, model, painting) if ground is None else ground
+    ground = recolored(frame, moved, missing, model, painting) if ground is None else ground
     tint, _ = _beside(moved - ground, frame, ~missing, missing)
     filled[missing] += (ground - _ground(filled))[missing] + tint
     return filled
@@ -118,10 +120,18 @@ def strays(moved: Array, frame: Array, doubtful: Mask, ground: Array) -> Mask:
     return found
 
 
-def recolored(frame: Array, model: Array, painting: Array) -> Array:
-    """The ground of a frame in the colours that a painting gives to its model's; `(H, W, 3)` all."""
-    colors = colors_of(_ground(model), _ground(painting))
-    return np.asarray(_ground(frame) @ colors[:3] + colors[3], np.float32)
+def recolored(frame: Array, moved: Array, missing: Mask, model: Array, painting: Array) -> Array:
+    """The ground of a frame in the colours that the paint gives to what is not missing; the arguments as for `borrow`.
+
+    Where hardly anything is left, in those that the painting gives to its model. Mostly they would be the same; but in
+    a fade from black the model is nearly black, and what that says of colours in daylight is nonsense.
+    """
+    ground, paint, known = _ground(frame), _ground(moved), ~missing
+    if known.mean() < KNOWN:
+        colors = colors_of(_ground(model), _ground(painting))
+    else:
+        colors = colors_of(ground[known], paint[known])
+    return np.asarray(ground @ colors[:3] + colors[3], np.float32)
 
 
 def _ground(picture: Array) -> Array:
@@ -219,7 +229,7 @@ def _gaussian(length: int, sigma: float) -> Array:
 
 
 def colors_of(model: Array, painting: Array) -> Array:
-    """The affine map of colours nearest to model -> painting (least squares): `(4, 3)`, the constant last.
+    """The affine map of colours nearest to model -> painting, `(..., 3)` both (least squares): `(4, 3)`, constant last.
 
     Differences of colour below a hundredth of those of brightness are noise (a grey clip has only such).
     """

@@ -216,7 +216,7 @@ def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[
         return start, missing
     seen = warp(nearest.origin.source[0], nearest.back, border=BEYOND)
     now, model, painting = frame.source[0], opening.source[0], opening.result[0]
-    ground = recolored(now, model, painting)
+    ground = recolored(now, start, missing, model, painting)
     missing &= (misfit(now, seen) > ALIKE) | strays(start, now, missing, ground)
     start = borrow(start, now, missing, model=model, painting=painting, ground=ground, turn=frame.place)
     return start, missing
