@@ -100,7 +100,7 @@ def test_a_farther_frame_lends_no_paint_where_it_shows_another_thing():
     assert np.abs(carried.start[0][uncovered] - memory[0].result[0][uncovered]).mean() > 20
 
 
-def test_flow_is_asked_only_where_something_is_left_to_cover(model):
+def test_flow_is_asked_where_something_is_left_to_cover_and_once_for_the_drift(model):
     frame = GROUND
     asked = []
 
@@ -110,7 +110,7 @@ def test_flow_is_asked_only_where_something_is_left_to_cover(model):
 
     changed = [np.clip(frame.astype(int) + 8 * i, 0, 255).astype(np.uint8) for i in range(4)]
     list(stylize_frames(changed, STYLE, model=model, flow=flow, history=(1, 2, 3), steps=1, **FEW))
-    assert len(asked) == 2 * 3  # both ways to the frame before, which shows everything
+    assert len(asked) == 2 * (3 + 2)  # both ways to the frame before, which shows everything, and to the farthest
 
 
 def test_a_held_frame_is_looked_back_to_once(flight):

@@ -6,7 +6,7 @@ from conftest import texture
 from hypothesis import given
 from hypothesis import strategies as st
 
-from styletransfer.motion.gaps import CLEARLY, DRIFT, compose, settle, to_first, to_last
+from styletransfer.motion.gaps import CLEARLY, DRIFT, compose, drift, settle, to_first, to_last
 
 SHAPE = (24, 32)
 
@@ -69,3 +69,15 @@ def test_the_chain_is_followed_unless_the_direct_flow_is_better(chain, direct, p
     expected = chain if followed == "chain" else direct
     for flow, wanted in zip(settled, expected, strict=True):
         np.testing.assert_array_equal(flow[4:-4, 12:-12], wanted[4:-4, 12:-12])
+
+
+@pytest.mark.parametrize(
+    "chain, direct, expected",
+    [
+        (shift(2.5), pair(2.0), 0.5),
+        (shift(2.0 + 2 * DRIFT), pair(2.0), 0.0),  # of another thing
+        (shift(2.5), lost(pair(2.0)), 0.0),
+    ],
+)
+def test_a_chain_has_drifted_by_what_it_is_off_a_direct_flow_of_the_same_motion(chain, direct, expected):
+    np.testing.assert_allclose(drift(chain, direct), shift(expected), atol=1e-6)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .filling import misfit
-from .occlusion import disocclusion
+from .occlusion import Mask, disocclusion
 from .warping import Flow, warp
 
 Picture = npt.NDArray[np.float32]
@@ -52,6 +52,15 @@ def to_last(steps: Sequence[Pair]) -> list[Pair]:
     return list(itertools.accumulate(onward, lambda rest, step: join(step, rest)))[::-1]
 
 
+def drift(chain: Flow, direct: Pair) -> Flow:
+    """How far a chain is from the direct flow where both are of the same motion, and 0 elsewhere: `(H, W, 2)`.
+
+    They are where the direct flow leads back home, by the test of `occlusion.disocclusion`, and the chain ends nearby.
+    """
+    apart = chain - direct[0]
+    return np.where((_near(chain, direct[0]) & ~disocclusion(*direct))[..., np.newaxis], apart, np.float32(0))
+
+
 def settle(chain: Pair, direct: Pair, here: Picture, there: Picture) -> Pair:
     """The flows between two frames that are some frames apart, and back, from those along a chain and the direct ones.
 
@@ -70,7 +79,12 @@ def settle(chain: Pair, direct: Pair, here: Picture, there: Picture) -> Pair:
 
 
 def _settled(chain: Pair, direct: Pair, here: Picture, there: Picture) -> Flow:
-    near = np.square(direct[0] - chain[0]).sum(axis=-1) <= DRIFT**2
     by_chain, directly = (misfit(here, warp(there, flow), WINDOW) for flow in (chain[0], direct[0]))
-    better = ~disocclusion(*direct) & (near | (by_chain - directly > CLEARLY) | disocclusion(*chain))
+    better = ~disocclusion(*direct) & (
+        _near(chain[0], direct[0]) | (by_chain - directly > CLEARLY) | disocclusion(*chain)
+    )
     return np.where(better[..., np.newaxis], direct[0], chain[0])
+
+
+def _near(one: Flow, other: Flow) -> Mask:
+    return np.asarray(np.square(one - other).sum(axis=-1) <= DRIFT**2)

@@ -14,6 +14,7 @@ from ..options import StyleOptions
 from ..solver import Iterate, Targets
 from ..styles import StyleLike, Styles, read_styles
 from .carry import UNTOLD, Array, FlowPair, Painted, carry, masks_of, repeats, widened
+from .drift import WithoutDrift
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +43,15 @@ def paint(
     pictures = read_styles(style)
     memory = deque(earlier, maxlen=max(options.history))
     opening = next((one for one in reversed(earlier) if one.opens), None)
+    flows = WithoutDrift(flow, options.history)
     for frame in load_frames(frames, options, len(pictures), regions, memory[-1] if memory else None):
         if styles is None:
             styles = prepare(first_picture(frame, first, options), pictures, options, model)
         if memory and repeats(frame, memory[-1], options.still_threshold):
             memory.append(memory[-1]._replace(steps=0, place=frame.place, explained=1.0, opens=False))
         else:
-            memory.append(paint_one(styles, frame, memory, options.history, opening, options, flow, on_step))
+            how = options.history, opening, options, flows.after(memory), on_step
+            memory.append(paint_one(styles, frame, memory, *how))
         if memory[-1].opens:
             opening = memory[-1]
         yield memory[-1]
