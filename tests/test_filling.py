@@ -91,6 +91,14 @@ def test_paint_that_a_thing_leaves_on_the_ground_is_told_from_that_of_the_ground
     assert not found[24:36, 32:34].any() and not found[24:36, 61:63].any()  # paint of the ground
 
 
+@given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.floats(0.01, 100.0))
+def test_no_ground_is_beyond_the_colours_of_the_paint(missing, brighter):
+    moved, painting, frame, model = np.random.default_rng(0).uniform(1, 255, (4, *missing.shape, 3)).astype(np.float32)
+    ground = recolored(np.float32(brighter) * frame, moved, missing, model, painting)
+    assert ground.min() >= min(moved.min(), painting.min()) - 1e-3
+    assert ground.max() <= max(moved.max(), painting.max()) + 1e-3
+
+
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_only_what_is_doubtful_is_a_stray_at_any_size(doubtful):
     moved, painting, frame = np.random.default_rng(0).uniform(1, 255, (3, *doubtful.shape, 3)).astype(np.float32)

@@ -124,14 +124,14 @@ def recolored(frame: Array, moved: Array, missing: Mask, model: Array, painting:
     """The ground of a frame in the colours that the paint gives to what is not missing; the arguments as for `borrow`.
 
     Where hardly anything is left, in those that the painting gives to its model. Mostly they would be the same; but in
-    a fade from black the model is nearly black, and what that says of colours in daylight is nonsense.
+    a fade from black the model is nearly black, and what that says of colours in daylight is nonsense. For the same
+    reason no colour is beyond those that the paint has.
     """
     ground, paint, known = _ground(frame), _ground(moved), ~missing
-    if known.mean() < KNOWN:
-        colors = colors_of(_ground(model), _ground(painting))
-    else:
-        colors = colors_of(ground[known], paint[known])
-    return np.asarray(ground @ colors[:3] + colors[3], np.float32)
+    shown, painted = (ground[known], paint[known]) if known.mean() >= KNOWN else (_ground(model), _ground(painting))
+    colors = colors_of(shown, painted)
+    least, most = (bound(painted.reshape(-1, 3), axis=0) for bound in (np.min, np.max))
+    return np.asarray(np.clip(ground @ colors[:3] + colors[3], least, most), np.float32)
 
 
 def _ground(picture: Array) -> Array:
