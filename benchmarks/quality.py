@@ -5,7 +5,7 @@
 Methods are those of `steadiness.py`. `--published FILE` adds a painted clip that is there already, such as another
 tool's, of the whole CLIP at its frame rate. What was painted stays in `--out`, beside `sheet.png`: a row for each
 method, columns for frames from the first to the last. The measures are those of `styletransfer evaluate`, with
-OpenCV's DIS flow (extra `opencv`), which carried none of the paint.
+OpenCV's DIS flow (extra `opencv`), which carried none of the paint; the warping errors also with the built-in flow.
 """
 
 import json
@@ -14,15 +14,17 @@ from collections.abc import Mapping
 
 import numpy as np
 from arguments import clip_parser
-from steadiness import paint
+from steadiness import paint, remembered
 
 from styletransfer import load_model, pixels, read_image, read_video, write_image
-from styletransfer.metrics import evaluate
+from styletransfer.metrics import evaluate, warping_error
 from styletransfer.motion.flow import named_flow
 
 COLUMNS = (
     "warping_error_1",
     "warping_error_10",
+    "built-in_flow_1",
+    "built-in_flow_10",
     "stroke_correlation_1",
     "stroke_correlation_10",
     "detail",
@@ -44,28 +46,35 @@ def main() -> None:
     part = {"max_size": arguments.max_size, "start": arguments.start, "end": arguments.end}
     frames, style = list(read_video(arguments.source, **part)), read_image(arguments.style)
     settings = {"max_size": arguments.max_size, "weights": arguments.weights}
-    model = load_model(arguments.weights)
+    table = Table(frames, style, load_model(arguments.weights))
     print(f"| method | {' | '.join(COLUMNS).replace('_', ' ')} | s per frame |\n|---|{'---:|' * (len(COLUMNS) + 1)}")
     rows = {"source": frames}
     for name in arguments.methods.split(";"):
-        folder = paint(name, arguments.out, frames, style, settings, model)
+        folder = paint(name, arguments.out, frames, style, settings, table.model)
         rows[name] = [read_image(path) for path in sorted(folder.glob("*.png"))]
         seconds = np.sum(json.loads((folder / "run.json").read_text())["seconds"]) / len(frames)
-        print(row(name, rows[name], frames, style, model, f"{seconds:.2f}"), flush=True)
+        table.row(name, rows[name], f"{seconds:.2f}")
     if arguments.published:
         shape = frames[0].shape[:2]
         published = read_video(arguments.published, **part)
         rows[arguments.published.name] = [pixels.resize(frame, shape) for frame in published]
-        print(row(arguments.published.name, rows[arguments.published.name], frames, style, model, ""), flush=True)
-    print(row("the source itself", frames, frames, style, model, ""))
+        table.row(arguments.published.name, rows[arguments.published.name])
+    table.row("the source itself", frames)
     write_image(arguments.out / "sheet.png", sheet(rows))
 
 
-def row(
-    name: str, painted: list[np.ndarray], frames: list[np.ndarray], style: np.ndarray, model: object, s: str
-) -> str:
-    found = evaluate(painted, frames, style=style, model=model, flow=named_flow("dis")).overall
-    return f"| {name} | {' | '.join(f'{found[column]:.3g}' for column in COLUMNS)} | {s} |"
+class Table:
+    """What every method's frames are measured by, a row for each."""
+
+    def __init__(self, frames: list[np.ndarray], style: np.ndarray, model: object) -> None:
+        self.frames, self.style, self.model = frames, style, model
+        self.foreign, self.own = remembered(named_flow("dis")), remembered(named_flow("builtin"))
+
+    def row(self, name: str, painted: list[np.ndarray], seconds: str = "") -> None:
+        found = evaluate(painted, self.frames, style=self.style, model=self.model, flow=self.foreign).overall
+        for gap in (1, 10):
+            found[f"built-in_flow_{gap}"] = warping_error(painted, self.frames, gap=gap, flow=self.own)
+        print(f"| {name} | {' | '.join(f'{found[column]:.3g}' for column in COLUMNS)} | {seconds} |", flush=True)
 
 
 def sheet(rows: Mapping[str, list[np.ndarray]]) -> np.ndarray:

@@ -92,6 +92,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
     "no temporal loss": {"temporal_weight": 0.0},
     "no warm start": {"warm_start": False},
     "report": {"preset": "report", "steps": 60},
+    "history 1": {"history": (1,)},
     "history 1 3": {"history": (1, 3)},
     "history 1 5 10": {"history": (1, 5, 10)},
     "2 passes": {"passes": 2},
