@@ -30,6 +30,8 @@ NEAR = 4.0
 """Blocks over which paint tints what is missing beside it."""
 KNOWN = 0.1
 """Share of a frame that must not be missing to tell the colours of the rest."""
+FAR = 2.0
+"""How many times the mean square that colours are off the paint by, from which others are taken."""
 FEW = 1e-3
 """Of a block known, or of blocks alike, below which they tell nothing."""
 STRAY = 1.0
@@ -54,9 +56,9 @@ def borrow(
 
     A missing pixel takes the strokes that lie at one of a few displacements from it in `painting`, the one at which
     `model`, which was painted there, differs least from the frame in a window around it. Under the strokes lies the
-    frame, blurred, in the colours that the paint has where it is not missing, tinted like the paint beside it on what
-    looks alike: so clouds stay clouds, water that is blue beside it does not turn yellow, and there are no steps
-    between patches. The optimisation only has to fit the strokes in.
+    frame, blurred, in the colours that the painting gives to the model's, tinted like the paint beside it on what looks
+    alike: so clouds stay clouds, water that is blue beside it does not turn yellow, and there are no steps between
+    patches. The optimisation only has to fit the strokes in.
 
     The painting had better be one that was painted in full, such as the first of its scene: paint that was borrowed
     from borrowed paint, frame after frame, turns into scales. Mirroring the border instead draws kaleidoscopes,
@@ -121,17 +123,27 @@ def strays(moved: Array, frame: Array, doubtful: Mask, ground: Array) -> Mask:
 
 
 def recolored(frame: Array, moved: Array, missing: Mask, model: Array, painting: Array) -> Array:
-    """The ground of a frame in the colours that the paint gives to what is not missing; the arguments as for `borrow`.
+    """The ground of a frame in the colours that the painting gives to its model; the arguments as for `borrow`.
 
-    Where hardly anything is left, in those that the painting gives to its model. Mostly they would be the same; but in
-    a fade from black the model is nearly black, and what that says of colours in daylight is nonsense. For the same
-    reason no colour is beyond those that the paint has.
+    In a fade from black the model is nearly black, and what it says of colours in daylight is nonsense. So where it
+    tells those of the paint that is not missing far worse than they tell themselves, they are taken. (Always taken they
+    would fade: a fit is paler than what it fits, and the next frame fits it again.) None is beyond the paint's own.
     """
     ground, paint, known = _ground(frame), _ground(moved), ~missing
-    shown, painted = (ground[known], paint[known]) if known.mean() >= KNOWN else (_ground(model), _ground(painting))
-    colors = colors_of(shown, painted)
-    least, most = (bound(painted.reshape(-1, 3), axis=0) for bound in (np.min, np.max))
-    return np.asarray(np.clip(ground @ colors[:3] + colors[3], least, most), np.float32)
+    model, painting = _ground(model), _ground(painting)
+    found = _in_colors(ground, model, painting)
+    if known.mean() < KNOWN:
+        return found
+    own = _in_colors(ground, ground[known], paint[known])
+    theirs, ours = (np.square(colored - paint)[known].mean() for colored in (found, own))
+    return own if theirs > FAR * ours else found
+
+
+def _in_colors(picture: Array, model: Array, painting: Array) -> Array:
+    """A picture in the colours that a painting gives to its model, and none beyond those; `(..., 3)` all."""
+    colors = colors_of(model, painting)
+    least, most = (bound(painting.reshape(-1, 3), axis=0) for bound in (np.min, np.max))
+    return np.asarray(np.clip(picture @ colors[:3] + colors[3], least, most), np.float32)
 
 
 def _ground(picture: Array) -> Array:
