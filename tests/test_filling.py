@@ -55,6 +55,18 @@ def test_in_a_fade_from_black_the_colours_are_those_of_the_light_that_there_is()
     assert filled.min() >= 0.0 and filled.max() <= 255.0
 
 
+def test_the_colours_are_the_openings_as_long_as_they_tell_those_of_the_paint():
+    """Paint that has gone pale on its way does not make what is new pale."""
+    frame = texture(48, 64, seed=3, smooth=6.0).astype(np.float32)
+    painting = 40.0 + 0.6 * frame
+    strokes = np.random.default_rng(0).normal(0, 30, frame.shape).astype(np.float32)
+    pale = painting.mean() + 0.8 * (painting - painting.mean()) + strokes
+    missing = np.zeros((48, 64), bool)
+    missing[:, 50:] = True
+    ground = recolored(frame, pale, missing, frame, painting)
+    np.testing.assert_allclose(ground, smooth(painting, 1.0), atol=2.0)
+
+
 def test_where_nothing_is_left_the_colours_are_those_of_the_opening():
     frame, painted = halves()
     missing = np.ones(frame.shape[:2], bool)
