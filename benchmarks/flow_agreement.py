@@ -6,7 +6,7 @@ For each frame and the one before it: the mean distance between the flow at the 
 larger, scaled down, and the mean difference of the frame and the warped earlier one, in grey levels. Both are taken
 where OpenCV's DIS (extra `opencv`) counts as reliable at the smaller size.
 
-With `--painting`, a picture painted on the first of `--frames`, also the warping error that it has when it is only
+With `--painting`, a picture painted on the first of `--frames`, also the warping errors that it has when it is only
 moved from frame to frame, along each flow and as each flow judges, up to ten frames on: what is sharp cannot have less
 where the judge is another flow than the one that carries.
 """
@@ -58,15 +58,16 @@ def main() -> None:
 
 def judged(frames: list[np.ndarray], painting: np.ndarray) -> None:
     """The table of carriers and judges."""
-    print("\n| carried by | " + " | ".join(f"{name} judging" for name in NAMES) + " |")
-    print("|---|" + "---:|" * len(NAMES))
+    judges = [(name, gap) for name in NAMES for gap in metrics.GAPS]
+    print("\n| carried by | " + " | ".join(f"{name} judging, gap {gap}" for name, gap in judges) + " |")
+    print("|---|" + "---:|" * len(judges))
     for carrier in NAMES:
         moved = [pixels.to_inside(painting)[0]]
         for before, now in itertools.pairwise(frames):
             held = is_held(pixels.to_inside(now), pixels.to_inside(before), StyleOptions().still_threshold)
             moved.append(moved[-1] if held else sharp_warp(moved[-1], named_flow(carrier)(now, before)))
         shown = [pixels.to_outside(picture) for picture in moved]
-        errors = [metrics.warping_error(shown, frames, flow=named_flow(judge)) for judge in NAMES]
+        errors = [metrics.warping_error(shown, frames, gap=gap, flow=named_flow(name)) for name, gap in judges]
         print(f"| {carrier} | " + " | ".join(f"{error:.6f}" for error in errors) + " |", flush=True)
 
 

@@ -424,7 +424,7 @@ def test_a_second_job_waits_and_says_its_place_and_both_tabs_see_it(visit, files
     stranger = visit()
     assert stranger.page.locator("#works .st-pick").count() == 0
     assert stranger.page.locator("#styles .st-pick").count() == 5
-    other.page.locator("#works .st-pick", has_text="painting").locator("input").click()
+    other.page.locator("#works .st-pick", has_text="painting").locator("input").check()
     other.until("painting")
     other.page.locator("#stop").click()
     other.until("stopped")
@@ -475,10 +475,10 @@ def test_finished_and_stopped_jobs_are_there_when_the_page_is_opened_again(brows
         one.wait_for_mode("play")
         one.settled()
         assert read_video(one.job(root) / "part.mp4").length == kept
-        one.page.locator("#works .st-pick", has_text="finished").locator("input").click()
+        one.page.locator("#works .st-pick", has_text="finished").locator("input").check()
         one.until("finished")
         one.settled()
-        one.page.locator("#works .st-pick", has_text="stopped").locator("input").click()
+        one.page.locator("#works .st-pick", has_text="stopped").locator("input").check()
         one.until("stopped")
         playwright.expect(one.page.locator("#length input")).to_have_value("2")
         one.paint()

@@ -34,6 +34,8 @@ NETWORK_MEMORY = 2300
 """Of a pixel of what the network sees at once."""
 PIXEL_MEMORY = 700
 """Of a pixel beyond that: frames, flow, masks."""
+FLOW_MEMORY = 8
+"""Of a pixel of the flow to the frame before, which is kept with every frame that `history` reaches back to."""
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 MEMINFO = pathlib.Path("/proc/meminfo")
 
@@ -65,7 +67,8 @@ def memory_needed(shape: tuple[int, int], options: StyleOptions) -> int:
     sizes = scale_sizes(shape, options, least=1)
     at_once = sum(math.prod(min(side, options.max_tile or side) for side in size) for size in sizes)
     steps = 24 * options.lbfgs_memory if options.optimizer == "lbfgs" else 24
-    return math.ceil(BASE_MEMORY + NETWORK_MEMORY * at_once + (PIXEL_MEMORY + steps) * pixels)
+    kept = max(options.history) * (STATE_BYTES + FLOW_MEMORY)
+    return math.ceil(BASE_MEMORY + NETWORK_MEMORY * at_once + (PIXEL_MEMORY + steps + kept) * pixels)
 
 
 def memory_available() -> int | None:

@@ -207,6 +207,7 @@ class Desk:
         """The clock ticks: how far is it?"""
         desk = _owned(desk, memory)
         new = self._seen(desk)
+        new[self.works]["chosen"] = None  # a choice may be on its way that the desk does not know yet
         if self.studio.missing and not worry:  # told once, and the way out is taken where nothing else was chosen
             own = preset != self.studio.options.preset or "weights" in self.studio.settings
             new |= {self.worry: "told", self.say: self.studio.missing}

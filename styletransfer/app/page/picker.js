@@ -33,7 +33,8 @@ let drawn = '';
 function show() {
   const value = props.value;
   if (!value) return;
-  const { chosen: ticked, ...rest } = value;
+  const { chosen: told, ...rest } = value;
+  const ticked = told ?? chosen(); // not told: the choice stays as it is
   if (JSON.stringify(rest) !== drawn) {
     const focused = set.contains(document.activeElement) ? document.activeElement.value : null;
     draw(value);
