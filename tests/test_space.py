@@ -67,6 +67,11 @@ def test_memory_grows_with_the_picture_and_is_bounded_by_tiles():
     assert space.memory_needed(large, tiled) < space.memory_needed(large, options) < space.memory_needed(large, untiled)
 
 
+def test_every_frame_that_the_history_reaches_back_to_is_counted():
+    near, far = (space.memory_needed((90, 160), StyleOptions(history=(1, reach))) for reach in (10, 40))
+    assert far - near == pytest.approx(30 * 90 * 160 * (space.STATE_BYTES + space.FLOW_MEMORY), abs=1)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="is read from /proc")
 def test_the_memory_of_a_container_counts(tmp_path, monkeypatch):
     free = space.memory_available()

@@ -28,8 +28,8 @@ EXTRA_STATES = 4
 """Beside those that `history` reaches back to: one further back, the scene's opening and the next one's, and the one
 that is being written."""
 
-BASE_MEMORY = 1.35e9
-"""Of a process that paints a tiny clip: TensorFlow, the network, its gradients' graph."""
+BASE_MEMORY = 1.9e9
+"""Of a process that paints a tiny clip: TensorFlow, the network, and building the graph of its gradients."""
 NETWORK_MEMORY = 2300
 """Of a pixel of what the network sees at once."""
 PIXEL_MEMORY = 700
