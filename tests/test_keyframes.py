@@ -228,6 +228,9 @@ def test_a_history_looks_back_to_key_frames(model):
 # ---------------------------------------------------------------- the blend
 
 
+ASIS = np.eye(4, 3, dtype=np.float32)  # the colours of a painting that are those of its source
+
+
 def strokes(seed):
     noise = np.random.default_rng(seed).normal(size=(256, 384, 3)).astype(np.float32)
     noise = gaussian_filter(noise, (1.0, 1.0, 0.0))
@@ -267,7 +270,7 @@ def test_paint_changes_evenly_from_one_key_frame_to_the_next(unlike):
     frame = Painted(source[np.newaxis], source[np.newaxis], 0)
     other = (1.0 - unlike) * strokes(0) + unlike * strokes(1) - 128.0
     pictures = strokes(0), np.float32(128.0 + other * 40.0 / other.std())
-    sides = [Neighbour(np.ones((256, 384), np.float32), source, picture) for picture in pictures]
+    sides = [Neighbour(np.ones((256, 384), np.float32), source, picture, ASIS) for picture in pictures]
     path = [blend(frame, *sides, when, frame).picture for when in (0.0, 0.25, 0.5, 0.75, 1.0)]
     changes = [np.square(b - a).mean() for a, b in itertools.pairwise(path)]
     assert max(changes) < 1.25 * min(changes)
@@ -276,8 +279,32 @@ def test_paint_changes_evenly_from_one_key_frame_to_the_next(unlike):
 def test_paint_near_what_lies_beyond_a_border_is_shared_as_elsewhere():
     source = np.full((256, 384, 3), 100, np.float32)
     frame = Painted(source[np.newaxis], source[np.newaxis], 0)
-    before, after = (Neighbour(np.ones((256, 384), np.float32), source, strokes(seed)) for seed in (0, 1))
+    before, after = (Neighbour(np.ones((256, 384), np.float32), source, strokes(seed), ASIS) for seed in (0, 1))
     beyond = np.arange(384) < 20
     cut = before._replace(certain=before.certain * ~beyond, source=np.where(beyond[:, np.newaxis], BEYOND, source))
     whole, part = (blend(frame, side, after, 0.3, frame).picture for side in (before, cut))
     np.testing.assert_allclose(part[:, 33:], whole[:, 33:], atol=0.5)
+
+
+def lights(*levels):
+    """Flat pictures."""
+    return [np.full((64, 96, 3), level, np.float32) for level in levels]
+
+
+@pytest.mark.parametrize(("gain", "paint"), [(1.0, 100.0), (3.0, 40.0)])
+def test_a_flash_between_two_key_frames_comes_through_in_the_colours_of_the_painting(gain, paint):
+    dark, flash, painting = lights(50.0, 90.0, paint)
+    frame, everywhere = Painted(flash[np.newaxis], flash[np.newaxis], 0), np.ones((64, 96), np.float32)
+    side = Neighbour(everywhere, dark, painting, gain * ASIS)
+    np.testing.assert_allclose(blend(frame, side, side, 0.5, frame).picture, paint + gain * 40.0, atol=0.1)
+
+
+@pytest.mark.parametrize("gain", [1.0, 12.0])
+@pytest.mark.parametrize("level", [60.0, 120.0, 180.0])
+def test_a_fade_changes_the_paint_between_two_key_frames_no_more_than_from_one_to_the_other(gain, level):
+    """In nearly black a painting that is bright has colours of a great gain."""
+    start, now, end, before, after = lights(20.0, level, 220.0, 130.0, 150.0)
+    frame, everywhere = Painted(now[np.newaxis], now[np.newaxis], 0), np.ones((64, 96), np.float32)
+    sides = [Neighbour(everywhere, *one, gain * ASIS) for one in ((start, before), (end, after))]
+    picture = blend(frame, *sides, 0.5, frame).picture
+    assert picture.min() > 125.0 and picture.max() < 155.0

@@ -15,6 +15,8 @@ TINY = 1e-9
 """So that where neither neighbour has any weight, the time decides."""
 APART = 16.0
 """Difference in grey levels of the light of two neighbours from which one is chosen rather than both averaged."""
+STEADY = 4.0
+"""Change of light in grey levels that tells nothing of how light comes through."""
 STROKE = 0.01
 """Sigma of the window that measures the contrast of strokes, in longer sides of the picture."""
 ALMOST = 0.999
@@ -36,7 +38,8 @@ class Neighbour(NamedTuple):
 
     certain: Array  # (H, W) in [0, 1], how far the frame's pixels are seen there
     source: Array  # (H, W, 3), what it showed, moved
-    result: Array  # (H, W, 3), what was painted on it, moved, in the light of the frame
+    result: Array  # (H, W, 3), what was painted on it, moved
+    colors: Array  # (4, 3), as in `Origin`
 
 
 class Blend(NamedTuple):
@@ -53,10 +56,9 @@ def origin(key: Painted) -> Origin:
     return Origin(source, BandLimited(result), colors_of(light(source), light(result)))
 
 
-def neighbour(frame: Painted, key: Origin, back: Array, certain: Array) -> Neighbour:
-    """`key` moved along `back`, the flow from the frame to it, of reliability `certain`, and lit as the frame is."""
-    source = warp(key.source, back, border=BEYOND)
-    return Neighbour(certain, source, key.paint.warp(back) + _relit(frame, source, certain, key.colors))
+def neighbour(key: Origin, back: Array, certain: Array) -> Neighbour:
+    """`key` moved along `back`, the flow from a frame to it, of reliability `certain`."""
+    return Neighbour(certain, warp(key.source, back, border=BEYOND), key.paint.warp(back), key.colors)
 
 
 def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, opening: Painted) -> Blend:
@@ -78,6 +80,7 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
     opening
         The frame that the scene began with.
     """
+    before, after = lit(frame, before, after), lit(frame, after, before)
     angle = angle_between(before.result, after.result)
     times = np.sin((1.0 - when) * angle), np.sin(when * angle)  # Shoemake 1985, slerp: along an arc at an even pace
     misfits = [misfit(frame.source[0], side.source) for side in (before, after)]
@@ -95,6 +98,34 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
         model, painting = opening.source[0], opening.result[0]
         picture = borrow(picture, frame.source[0], missing, model=model, painting=painting, turn=frame.place)
     return Blend(picture, certain, missing)
+
+
+def lit(frame: Painted, side: Neighbour, other: Neighbour) -> Neighbour:
+    """A neighbour in the light of the frame: a fade or a flash comes through.
+
+    The change of the light of the source, measured where it is reliable, in the colours that the painting gives it. Of
+    that, as much as came through from one neighbour to the other: the paint of a scene that fades in may change little,
+    and what colours do in nearly black says nothing of daylight.
+    """
+    here = _seen(side)
+    change = _light(frame.source[0] - side.source, here) @ side.colors[:3]
+    both = here * _seen(other)
+    expected = _light(other.source - side.source, both) @ side.colors[:3]
+    found = _light(other.result - side.result, both)
+    prior = STEADY**2 * expected.size  # where the light has not changed between them, all of it comes through
+    share = (np.vdot(found, expected) + prior) / (np.vdot(expected, expected) + prior)
+    return side._replace(result=side.result + np.float32(np.clip(share, 0.0, 1.0)) * change)
+
+
+def _seen(side: Neighbour) -> Array:
+    """How far the pixels of a frame are seen in a neighbour, `(H, W)`."""
+    return np.asarray(side.certain * (side.source >= 0.0).all(axis=-1), np.float32)
+
+
+def _light(difference: Array, weight: Array) -> Array:
+    """The light of a difference of pictures, measured by weights `(H, W)`; 0 where there are none."""
+    weight = weight[..., np.newaxis]
+    return np.asarray(light(weight * difference) / np.maximum(light(weight), 0.1), np.float32)
 
 
 def angle_between(one: Array, other: Array) -> Array:
@@ -139,14 +170,3 @@ def mix(one: Array, other: Array, share: Array) -> Array:
 def strokes(picture: Array) -> Array:
     """A picture `(H, W, 3)` without what is under its strokes."""
     return picture - smooth(picture, STROKE * max(picture.shape))
-
-
-def _relit(frame: Painted, source: Array, certain: Array, colors: Array) -> Array:
-    """What a change of light between two frames does to the painting: a fade or a flash comes through.
-
-    The change of the light of the source, measured where it is reliable, in the colours that the painting gives it.
-    """
-    weight = (certain * (source >= 0.0).all(axis=-1))[..., np.newaxis]
-    known = light(weight)
-    change = light(weight * (frame.source[0] - source)) / np.maximum(known, 0.1)
-    return np.asarray(change @ colors[:3], np.float32)

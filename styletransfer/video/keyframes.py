@@ -244,9 +244,7 @@ class Painter:
                 made = frame._replace(result=made.result)
             else:
                 flows = back[change - 1], ahead[change]
-                sides = [
-                    neighbour(frame, key, pair[0], self.masks(*pair)) for key, pair in zip(origins, flows, strict=True)
-                ]
+                sides = [neighbour(key, pair[0], self.masks(*pair)) for key, pair in zip(origins, flows, strict=True)]
                 blended = blend(frame, sides[0], sides[1], change / changes, self.opening or before)
                 made = self._finished(frame, blended)
             last = change
