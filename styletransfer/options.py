@@ -49,7 +49,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {
         "keyframes": "auto",
         "max_gap": 12,
-        "tolerance": 0.01,
         "slack": 0.2,
         "history": (1,),
         "flow_quality": "fast",
