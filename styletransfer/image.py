@@ -18,12 +18,12 @@ from .styles import (
     StyleLike,
     Styles,
     at_size,
-    check_regions,
     read_styles,
     recolored,
     region_shares,
     with_colors_of,
 )
+from .times import check_mix, check_regions
 
 Array = npt.NDArray[np.float32]
 
@@ -102,8 +102,9 @@ def stylize_image(
     wanted = _check_snapshots(snapshots or (), options.steps)
     image = load_picture(content, options.max_size, "content")
     pictures = read_styles(style)
+    check_mix(options.mix, len(pictures))
     if regions is not None:
-        check_regions(options)
+        check_regions(options.mix)
     shares = None if regions is None else load_regions(regions, len(pictures), image, "regions")
     styles = prepare(image, pictures, options, model)
     kept: dict[int, npt.NDArray[np.uint8]] = {}

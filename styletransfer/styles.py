@@ -17,7 +17,7 @@ from . import pixels
 from .options import StyleOptions
 from .pictures import read_image
 from .solver import Moments, Solver, Style, Targets, resized, scale_sizes
-from .times import parse_mix
+from .times import check_mix, parse_mix
 
 PictureLike = str | os.PathLike[str] | npt.ArrayLike
 """A picture file, or an `(H, W, 3)` array, uint8 or float in [0, 1]."""
@@ -52,13 +52,8 @@ class Styles:
 
     def __init__(self, solver: Solver, pictures: Sequence[pixels.Picture], options: StyleOptions) -> None:
         self.solver, self.pictures, self.options = solver, tuple(pictures), options
+        check_mix(options.mix, len(pictures))
         self.mix = parse_mix(options.mix)
-        for weights in self.mix.values():
-            if len(weights) != len(pictures):
-                raise ValueError(
-                    f"mix={options.mix!r} has {len(weights)} weights, expected one for each of the {len(pictures)} "
-                    "style pictures"
-                )
         # A style that neither changes nor takes the frame's colours is measured once for every size.
         self._seen = functools.lru_cache(maxsize=4 * len(pictures))(self._moments)
         self._known = functools.lru_cache(maxsize=16)(self._goal)
@@ -192,6 +187,11 @@ def read_styles(style: Any) -> list[pixels.Picture]:
     return [_read_style(one, name) for name, one in named.items()]
 
 
+def count_styles(style: StyleLike) -> int:
+    """How many pictures there are, whether or not they are any."""
+    return len(style) if is_several(style) else 1  # type: ignore[arg-type]
+
+
 def is_several(style: Any) -> bool:
     """Whether `style` is a list of pictures, not one picture written as nested lists of numbers."""
     if not isinstance(style, list | tuple):
@@ -245,15 +245,6 @@ def with_colors_of(painted: Array, content: Array) -> Array:
 
 
 # ---------------------------------------------------------------- regions
-
-
-def check_regions(options: StyleOptions) -> None:
-    """Raise ValueError if the options cannot go with regions: in each of them one style rules."""
-    if options.mix:
-        raise ValueError(
-            f"mix={options.mix!r} says how much of each style is everywhere, and regions where each goes: give one of "
-            "the two"
-        )
 
 
 def region_shares(mask: npt.ArrayLike, styles: int, shape: tuple[int, int], name: str = "regions") -> Array:

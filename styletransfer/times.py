@@ -63,6 +63,23 @@ def parse_mix(mix: Any) -> dict[int | float, tuple[float, ...]]:
     return times
 
 
+def check_mix(mix: Any, styles: int) -> None:
+    """Raise ValueError unless `StyleOptions.mix` has a weight for each of so many style pictures."""
+    for weights in parse_mix(mix).values():
+        if len(weights) != styles:
+            raise ValueError(
+                f"mix={mix!r} has {len(weights)} weights, expected one for each of the {styles} style pictures"
+            )
+
+
+def check_regions(mix: Any) -> None:
+    """Raise ValueError if there is a mix that cannot go with regions: in each of them one style rules."""
+    if parse_mix(mix):
+        raise ValueError(
+            f"mix={mix!r} says how much of each style is everywhere, and regions where each goes: give one of the two"
+        )
+
+
 def _mix_by_time(mix: Any) -> dict[int | float, tuple[float, ...]]:
     if isinstance(mix, str):
         if "@" not in mix:

@@ -120,6 +120,8 @@ def test_what_is_no_mix_is_refused(mix):
 def test_there_is_a_weight_for_every_style(model):
     with pytest.raises(ValueError, match="has 2 weights, expected one for each of the 3 style pictures"):
         styles_of(model, STYLES, mix=(1, 2))
+    with pytest.raises(ValueError, match="has 2 weights, expected one for each of the 3 style pictures"):
+        stylize_frames([], STYLES, mix=(1, 2))  # at the call, before the network is there
     with pytest.raises(ValueError, match="style is an empty list"):
         read_styles([])
     with pytest.raises(ValueError, match="style 2 has shape"):

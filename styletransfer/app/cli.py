@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from .. import __version__, pixels
 from ..options import VIDEO_ONLY, StyleOptions
+from ..times import check_mix, check_regions
 from .arguments import Command, Parser, add_settings, given_settings, numbers, shape
 from .terminal import load_tensorflow, log, sentence, speaking
 
@@ -127,6 +128,10 @@ def paint_image(arguments: argparse.Namespace) -> None:
     for source in _read(arguments, arguments.content):
         check_not_source(source, target)
     content, style = read_image(arguments.content), [read_image(name) for name in arguments.style]
+    check_mix(options.mix, len(style))
+    if arguments.regions:
+        check_regions(options.mix)
+        read_image(arguments.regions)
     if snapshots:
         Path(arguments.snapshots).mkdir(parents=True, exist_ok=True)
     height, width = pixels.fit(content.shape[:2], options.max_size)
@@ -184,12 +189,15 @@ def _write_snapshots(folder: Path, kept: Mapping[int, pixels.Picture], originals
 def paint_video(arguments: argparse.Namespace) -> None:
     """`styletransfer video`."""
     from ..video.media import check_not_source, check_target, read_image, read_video
+    from ..video.regions import open_regions
 
     options, target = StyleOptions(**given_settings(arguments)), Path(arguments.output)
     check_target(arguments.output)
     for source in _read(arguments, arguments.source):
         check_not_source(source, target)
     style = [read_image(name) for name in arguments.style]
+    check_mix(options.mix, len(style))
+    open_regions(arguments.regions, options)
     video = read_video(
         arguments.source, max_size=options.max_size, start=options.start, end=options.end, fps=options.fps
     )

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ..image import shown
 from ..options import StyleOptions, resolve
 from ..solver import Iterate
-from ..styles import StyleLike, in_frames
+from ..styles import StyleLike, count_styles, in_frames
+from ..times import check_mix
 from .carry import FlowLike, Painted, both_ways
 from .keyframes import painter_of
 from .passes import paint_passes, stored
@@ -63,6 +64,7 @@ def stylize_frames(
         At the call for a wrong setting; while iterating for a frame of another shape than the first.
     """
     options = resolve(options, settings)
+    check_mix(options.mix, count_styles(style))
     options = in_frames(options, options.fps)
     how: dict[str, Any] = {
         "model": model,

@@ -23,7 +23,8 @@ from ..options import StyleOptions, resolve
 from ..pictures import Frame
 from ..pixels import to_outside
 from ..solver import Iterate
-from ..styles import StyleLike, in_frames, is_several
+from ..styles import StyleLike, count_styles, in_frames
+from ..times import check_mix
 from . import space
 from .carry import FlowLike, Painted, both_ways
 from .folder import JobFolder
@@ -120,6 +121,7 @@ def stylize_video(
         After Ctrl-C; the finished frames are kept, and the same call goes on from there.
     """
     options = resolve(options, settings)
+    check_mix(options.mix, count_styles(style))
     both = both_ways(flow, options.flow_quality)
     show = preview_of(preview, progress)
     check_target(target)
@@ -136,8 +138,7 @@ def stylize_video(
     with folder.held():
         if not (resume and folder.is_of(manifest)):
             folder.clear()
-        styles = len(style) if is_several(style) else 1  # type: ignore[arg-type]
-        _tell_space(clip, options, folder.path, 0 if masks is None else styles + 1, bool(suffix))
+        _tell_space(clip, options, folder.path, 0 if masks is None else count_styles(style) + 1, bool(suffix))
         count = 0
         for told in _painted(clip, style, masks, options, folder, manifest, progress, on_step, how):
             count = max(count, told.place + 1)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..options import StyleOptions
 from ..pictures import PICTURES, read_image
-from ..styles import check_regions
+from ..times import check_regions
 from .media import Video, read_video
 
 RegionsLike = str | os.PathLike[str] | npt.ArrayLike | Iterable[npt.ArrayLike] | None
@@ -30,7 +30,7 @@ def open_regions(regions: RegionsLike, options: StyleOptions) -> Iterable[npt.Ar
     """
     if regions is None:
         return None
-    check_regions(options)
+    check_regions(options.mix)
     if isinstance(regions, str | os.PathLike):
         path = pathlib.Path(regions)
         if path.suffix.lower() in PICTURES and path.suffix.lower() not in MOVING and "%" not in path.name:
