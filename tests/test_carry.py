@@ -11,7 +11,9 @@ from styletransfer.options import StyleOptions
 from styletransfer.solver import Solver
 from styletransfer.video.carry import OTHER, STALE, Painted, both_ways, carry, masks_of
 from styletransfer.video.chain import paint
+from styletransfer.video.dissolve import visible
 from styletransfer.video.frames import stylize_frames
+from styletransfer.video.state import load, store
 
 STYLE = texture(40, 32, seed=2, smooth=1.0)
 GROUND = texture(48, 64, seed=1, smooth=2.5)
@@ -27,6 +29,10 @@ def scene(bird):
     frame[HEAD, bird : bird + 12], shown[HEAD, bird : bird + 12] = feathers, 1
     frame[:, TREE], shown[:, TREE] = bark, 2
     return frame, shown
+
+
+def still(a, b):
+    return np.zeros((*a.shape[:2], 2), np.float32)
 
 
 class Flight:
@@ -141,9 +147,6 @@ def test_a_clip_with_a_long_history_is_one_graph(model, flight):
 
 
 def test_a_scene_that_comes_back_after_a_cut_is_held_to_its_first_visit():
-    def still(a, b):
-        return np.zeros((*a.shape[:2], 2), np.float32)
-
     visit, other = (
         Painted(pixels.to_inside(f), pixels.to_inside(255 - f), 1) for f in (GROUND, texture(48, 64, seed=9))
     )
@@ -176,12 +179,8 @@ def test_a_frame_is_carried_under_the_masks_it_is_given(flight):
 
 def opened(frames, model):
     """The frames at which the chain began anew, when no flow is seen, and what the last one was painted for."""
-
-    def flow(a, b):
-        return np.zeros((*a.shape[:2], 2), np.float32)
-
     options = StyleOptions(steps=2, **FEW)
-    painted = list(paint(frames, STYLE, options, model=model, flow=both_ways(flow, "fast")))
+    painted = list(paint(frames, STYLE, options, model=model, flow=both_ways(still, "fast")))
     return [frame.place for frame in painted if frame.opens], painted[-1]
 
 
@@ -196,6 +195,47 @@ def test_a_cross_fade_is_painted_anew_though_nothing_moves(model):
     assert 2 <= len(places) <= 5 and max(places) < 14
     made_for = last.made_for if last.made_for.size else light(last.source[0])
     assert np.abs(made_for - light(other.astype(np.float32))).mean() < STALE / 2
+
+
+@pytest.mark.parametrize("threshold", [0.0, 3.0], ids=["every frame painted", "held at the end"])
+def test_where_the_painting_begins_anew_without_a_cut_the_one_before_dissolves(model, threshold):
+    scene, other = (texture(48, 64, seed=seed, smooth=6.0) for seed in (11, 12))
+    frames = cross_fade(scene, other, 14) + [other] * 10
+    options = StyleOptions(steps=2, still_threshold=threshold, **FEW)
+    painted = list(paint(frames, STYLE, options, model=model, flow=both_ways(still, "fast")))
+    anew = [frame.place for frame in painted if frame.opens][1:]
+    assert anew
+    for place in anew:
+        old, new = painted[place - 1], painted[place]
+        jump, seen = (np.abs(b - a).mean() for a, b in ((old.result, new.result), (visible(old), visible(new))))
+        assert seen < jump / 3
+    assert painted[-1].left == 0.0 and visible(painted[-1]) is painted[-1].result
+
+
+def test_a_clip_taken_up_while_a_painting_dissolves_goes_on_as_if_never_stopped(model, tmp_path):
+    frames = cross_fade(*(texture(48, 64, seed=seed, smooth=6.0) for seed in (11, 12)), 14)
+    options, how = StyleOptions(steps=2, history=(1,), **FEW), {"model": model, "flow": both_ways(still, "fast")}
+    whole = list(paint(frames, STYLE, options, **how))
+    stop = next(place for place, frame in enumerate(whole) if 0.0 < frame.left < 0.8)
+    opening = next(frame for frame in reversed(whole[: stop + 1]) if frame.opens)
+    for number, frame in enumerate((opening, whole[stop])):
+        store(tmp_path / f"{number}.npz", frame)
+    earlier = [load(tmp_path / f"{number}.npz")[0] for number in range(2)]
+    rest = paint(frames[stop + 1 :], STYLE, options, earlier=earlier, first=frames[0], **how)
+    for a, b in zip(whole[stop + 1 :], rest, strict=True):
+        np.testing.assert_array_equal(visible(a), visible(b))
+
+
+def test_at_a_cut_nothing_dissolves(model):
+    frames = [texture(48, 64, seed=seed, smooth=2.5) for seed in (11, 12)]
+    painted = list(paint(frames, STYLE, StyleOptions(steps=1, **FEW), model=model, flow=both_ways(still, "fast")))
+    assert painted[1].opens and painted[1].left == 0.0
+
+
+def test_frames_that_are_not_held_do_not_dissolve(model):
+    options = StyleOptions(steps=1, warm_start=False, temporal_weight=0.0, still_threshold=0.0, **FEW)
+    painted = list(paint([GROUND, GROUND], STYLE, options, model=model, flow=both_ways(still, "fast")))
+    assert painted[1].opens and painted[1].left == 0.0
 
 
 @pytest.mark.parametrize("end", [lambda x: 0.3 * x, lambda x: 0.5 * x + 120.0], ids=["dark", "bright"])

@@ -66,6 +66,8 @@ class Painted(NamedTuple):
     news: float = 0.0  # share of the frame that has lately become something else than its paint was made for
     loss: float = 0.0  # that the evaluations ended at
     regions: Array = UNTOLD  # (R, H, W), which style goes where, see `styles.region_shares`; untold: one everywhere
+    leaving: Array = UNTOLD  # (H, W, 3), the painting before this one, which dissolves, see `dissolve`
+    left: float = 0.0  # how much of it is still to be seen
 
 
 class Carried(NamedTuple):

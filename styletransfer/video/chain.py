@@ -14,6 +14,7 @@ from ..options import StyleOptions
 from ..solver import Iterate, Targets
 from ..styles import StyleLike, Styles, read_styles
 from .carry import UNTOLD, Array, FlowPair, Painted, carry, masks_of, repeats, widened
+from .dissolve import dissolved, without
 from .drift import WithoutDrift
 
 log = logging.getLogger(__name__)
@@ -47,11 +48,15 @@ def paint(
     for frame in load_frames(frames, options, len(pictures), regions, memory[-1] if memory else None):
         if styles is None:
             styles = prepare(first_picture(frame, first, options), pictures, options, model)
+        along = flows.after(memory)
         if memory and repeats(frame, memory[-1], options.still_threshold):
-            memory.append(memory[-1]._replace(steps=0, place=frame.place, explained=1.0, opens=False))
+            painted = memory[-1]._replace(steps=0, place=frame.place, explained=1.0, opens=False)
         else:
-            how = options.history, opening, options, flows.after(memory), on_step
-            memory.append(paint_one(styles, frame, memory, *how))
+            painted = paint_one(styles, frame, memory, options.history, opening, options, along, on_step)
+        if memory and holds(options):
+            painted = dissolved(painted, memory[-1], along)
+            memory[-1] = without(memory[-1])
+        memory.append(painted)
         if memory[-1].opens:
             opening = memory[-1]
         yield memory[-1]
@@ -105,8 +110,8 @@ def paint_one(
 
     Of what had to be borrowed it takes at least the same share of the evaluations that the opening frame took.
     """
-    held = options.warm_start or options.temporal_weight > 0.0
-    carried = carry(memory, frame, history, flow, opening, masks=masks_of(options)) if held else None
+    masks = masks_of(options)
+    carried = carry(memory, frame, history, flow, opening, masks=masks) if holds(options) else None
     if carried is None:
         return open_scene(styles, frame, options, on_step)
     frame = frame._replace(explained=carried.explained, made_for=carried.made_for, news=carried.news)
@@ -117,6 +122,11 @@ def paint_one(
     at_least = round(float(carried.borrowed.mean()) * opening.steps) if opening else 0
     how: dict[str, Any] = {"at_least": at_least, "warm": options.warm_start, **as_good_as(opening, styles, targets)}
     return finished(frame, styles.solver.run(frame.result, targets, **how), on_step)
+
+
+def holds(options: StyleOptions) -> bool:
+    """Whether frames are held to those before them at all."""
+    return options.warm_start or options.temporal_weight > 0.0
 
 
 def open_scene(styles: Styles, frame: Painted, options: StyleOptions, on_step: OnStep) -> Painted:

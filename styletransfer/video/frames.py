@@ -15,6 +15,7 @@ from ..solver import Iterate
 from ..styles import StyleLike, count_styles, in_frames
 from ..times import check_mix
 from .carry import FlowLike, Painted, both_ways
+from .dissolve import visible
 from .keyframes import painter_of
 from .passes import paint_passes, stored
 from .regions import RegionsLike, open_regions
@@ -76,7 +77,7 @@ def stylize_frames(
         painted = _several(frames, style, options, **how)
     else:
         painted = painter_of(options)(frames, style, options, **how)
-    return (shown(frame.result, frame.source, options) for frame in painted)
+    return (shown(visible(frame), frame.source, options) for frame in painted)
 
 
 def _several(frames: Iterable[npt.ArrayLike], style: StyleLike, options: StyleOptions, **how: Any) -> Iterator[Painted]:

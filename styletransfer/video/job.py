@@ -27,6 +27,7 @@ from ..styles import StyleLike, count_styles, in_frames
 from ..times import check_mix
 from . import space
 from .carry import FlowLike, Painted, both_ways
+from .dissolve import visible
 from .folder import JobFolder
 from .keyframes import painter_of
 from .media import PICTURE_RATE, check_not_source, check_target, read_video, video_suffix, write_video
@@ -230,7 +231,7 @@ def _painted(
         else:
             painting = _in_order(clip, style, regions, options, folder, bar, how)
         for count, (painted, last) in enumerate(painting, 1):
-            picture = shown(painted.result, painted.source, options)
+            picture = shown(visible(painted), painted.source, options)
             folder.begin(manifest)  # not earlier: a job that fails at the door leaves no folder
             if last:
                 folder.keep_frame(painted.place + 1, picture)

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from ..options import StyleOptions
 from ..solver import scale_sizes
+from . import dissolve
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ FILM_BYTES = 1.0
 """Of a pixel of a frame in a film."""
 STATE_BYTES = 36
 """Of a pixel of a float32 result with its source and what it was made for; a region is 4 more."""
+LEAVING_BYTES = 12
+"""Of a pixel of a painting that dissolves, in the results of `dissolve.FRAMES` frames."""
 FILE_BYTES = 8192
 """Of any file, beside its pixels."""
 EXTRA_STATES = 4
@@ -57,8 +60,9 @@ def disk_needed(
     kept = max(options.history) + EXTRA_STATES
     states = frames + 1 if options.passes > 1 else min(frames + 2, kept)
     pictures = frames * (FRAME_BYTES + (FILM_BYTES if film else FRAME_BYTES))
+    results = states * (STATE_BYTES + 4 * regions) + min(states, dissolve.FRAMES) * LEAVING_BYTES
     files = 2 * frames + states + 3
-    return math.ceil(math.prod(shape) * (pictures + states * (STATE_BYTES + 4 * regions)) + files * FILE_BYTES)
+    return math.ceil(math.prod(shape) * (pictures + results) + files * FILE_BYTES)
 
 
 def memory_needed(shape: tuple[int, int], options: StyleOptions) -> int:

@@ -69,6 +69,7 @@ def _check(painted: Painted) -> None:
         "source": (picture,),
         "result": (picture,),
         "made_for": (picture[1:], none),
+        "leaving": (none if painted.left == 0.0 else picture[1:],),
         "regions": ((*np.shape(painted.regions)[:1], height, width), none),
     }
     for name, value in painted._asdict().items():
