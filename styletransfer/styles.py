@@ -188,7 +188,7 @@ def read_styles(style: Any) -> list[pixels.Picture]:
 
 
 def count_styles(style: StyleLike) -> int:
-    """How many pictures there are, whether or not they are any."""
+    """How many pictures a style is, without reading them."""
     return len(style) if is_several(style) else 1  # type: ignore[arg-type]
 
 

@@ -129,9 +129,9 @@ def paint_image(arguments: argparse.Namespace) -> None:
         check_not_source(source, target)
     content, style = read_image(arguments.content), [read_image(name) for name in arguments.style]
     check_mix(options.mix, len(style))
-    if arguments.regions:
+    regions = read_image(arguments.regions) if arguments.regions else None
+    if regions is not None:
         check_regions(options.mix)
-        read_image(arguments.regions)
     if snapshots:
         Path(arguments.snapshots).mkdir(parents=True, exist_ok=True)
     height, width = pixels.fit(content.shape[:2], options.max_size)
@@ -147,7 +147,7 @@ def paint_image(arguments: argparse.Namespace) -> None:
             bar.set_postfix_str(f"loss {iterate.total:.4g}", refresh=False)
             bar.update()
 
-        how = {"regions": arguments.regions, "snapshots": snapshots, "on_step": advance}
+        how: dict[str, Any] = {"regions": regions, "snapshots": snapshots, "on_step": advance}
         painted, kept = stylize_image(content, style, options=options, **how)
     write_image(target, painted)
     log.info("wrote %s, %.1f s", target, time.monotonic() - began)

@@ -80,7 +80,7 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
     opening
         The frame that the scene began with.
     """
-    before, after = lit(frame, before, after), lit(frame, after, before)
+    before, after = lit(frame, before, after)
     angle = angle_between(before.result, after.result)
     times = np.sin((1.0 - when) * angle), np.sin(when * angle)  # Shoemake 1985, slerp: along an arc at an even pace
     misfits = [misfit(frame.source[0], side.source) for side in (before, after)]
@@ -100,21 +100,23 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
     return Blend(picture, certain, missing)
 
 
-def lit(frame: Painted, side: Neighbour, other: Neighbour) -> Neighbour:
-    """A neighbour in the light of the frame: a fade or a flash comes through.
+def lit(frame: Painted, before: Neighbour, after: Neighbour) -> list[Neighbour]:
+    """Both neighbours in the light of the frame: a fade or a flash comes through.
 
     The change of the light of the source, measured where it is reliable, in the colours that the painting gives it. Of
     that, as much as came through from one neighbour to the other: the paint of a scene that fades in may change little,
     and what colours do in nearly black says nothing of daylight.
     """
-    here = _seen(side)
-    change = _light(frame.source[0] - side.source, here) @ side.colors[:3]
-    both = here * _seen(other)
-    expected = _light(other.source - side.source, both) @ side.colors[:3]
-    found = _light(other.result - side.result, both)
-    prior = STEADY**2 * expected.size  # where the light has not changed between them, all of it comes through
-    share = (np.vdot(found, expected) + prior) / (np.vdot(expected, expected) + prior)
-    return side._replace(result=side.result + np.float32(np.clip(share, 0.0, 1.0)) * change)
+    both = _seen(before) * _seen(after)
+    seen, found = _light(after.source - before.source, both), _light(after.result - before.result, both)
+    relit = []
+    for side in (before, after):
+        change = _light(frame.source[0] - side.source, _seen(side)) @ side.colors[:3]
+        expected = seen @ side.colors[:3]
+        prior = STEADY**2 * expected.size  # where the light has not changed between them, all of it comes through
+        share = (np.vdot(found, expected) + prior) / (np.vdot(expected, expected) + prior)
+        relit.append(side._replace(result=side.result + np.float32(np.clip(share, 0.0, 1.0)) * change))
+    return relit
 
 
 def _seen(side: Neighbour) -> Array:

@@ -57,9 +57,9 @@ def paint(
             painted = dissolved(painted, memory[-1], along)
             memory[-1] = without(memory[-1])
         memory.append(painted)
-        if memory[-1].opens:
-            opening = memory[-1]
-        yield memory[-1]
+        if painted.opens:
+            opening = painted
+        yield painted
 
 
 def load_frames(
