@@ -66,6 +66,7 @@ PICTURE = {
     "learning_rate": Tried((1.0, 5.0, 20.0), SHORT),
     "bounded": Tried((True, False)),
     "pooling": Tried(("avg", "max")),
+    "padding": Tried(("reflect", "zero")),
     "normalize": Tried((True, False)),
     "precision": Tried(("auto", "float32", "bfloat16")),
     "max_tile": Tried((2048, 400), {"max_size": 512}),

@@ -24,6 +24,7 @@ WAYS = {
     "means and covariances (Wasserstein)": {"style_loss": "wasserstein"},
     "means and covariances, none for what is new": {"style_loss": "wasserstein", "new_weight": 0.0},
     "three scales": {"scales": 3},
+    "zeros around the picture": {"padding": "zero"},
     "float32": {"precision": "float32"},
 }
 

@@ -59,6 +59,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
     "slack 0.15": {"slack": 0.15},
     "wasserstein": {"style_loss": "wasserstein"},
     "hard masks": {"mask_softness": 0.0},
+    "zeros around the picture": {"padding": "zero"},
     "motion boundaries held": {"mask_boundaries": False},
     "border continued": {"mask_border": False},
     "key frames": {"keyframes": "auto"},

@@ -247,6 +247,9 @@ class FeatureExtractor:
     precision
         Type of the convolutions' weights and activations: `"float32"`, `"bfloat16"` or `"float16"`.
         Activations come out in float32 whatever it is.
+    padding
+        What a convolution sees beyond the border: `"zero"` as trained, or `"reflect"`, what lies inside it in a
+        mirror. Zeros look like a dark frame around the picture, which no painting is without.
     scales
         Layer name -> factor that its activations are multiplied by, worked into the kernels: a ReLU network
         with pooling is positively homogeneous, so this is exact. Names left out keep factor 1.
@@ -266,6 +269,7 @@ class FeatureExtractor:
         *,
         pooling: str = "avg",
         precision: str = "float32",
+        padding: str = "zero",
         scales: Mapping[str, float] | None = None,
         max_tile: int | None = None,
     ) -> None:
@@ -276,17 +280,22 @@ class FeatureExtractor:
             raise ValueError(f"pooling={pooling!r}: expected 'avg' or 'max'")
         if precision not in ("float32", "bfloat16", "float16"):
             raise ValueError(f"precision={precision!r}: expected 'float32', 'bfloat16' or 'float16'")
+        if padding not in ("zero", "reflect"):
+            raise ValueError(f"padding={padding!r}: expected 'zero' or 'reflect'")
         self.model = weights if isinstance(weights, keras.Model) else load_model(weights)
         self.pooling = pooling
         self.precision = precision
+        self.padding = padding
         self.scales = dict(scales or {})
         self.max_tile = max_tile
-        self._network = _rebuild(self.model, self.layers, pooling, precision, self.scales)
+        self._network = self._rebuilt()
 
     @property
     def minimum_size(self) -> int:
         """The smallest side of a picture, in pixels, that leaves something for the deepest layer."""
-        return max(stride(name) for name in self.layers)
+        deepest = max(LAYERS.index(name) for name in self.layers)
+        mirror = 2 if self.padding == "reflect" else 1  # positions that a convolution needs, to see itself in a mirror
+        return max(stride(name) * (mirror if "conv" in name else 1) for name in LAYERS[: deepest + 1])
 
     def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """`(1, H, W, 3)` float32 RGB in 0..255 -> `{layer: (1, h, w, filters) float32}`."""
@@ -324,7 +333,8 @@ class FeatureExtractor:
         """
         deepest = max(LAYERS.index(name) for name in self.layers)
         names = [name for name in LAYERS[: deepest + 1] if "conv" in name]
-        probe = FeatureExtractor(self.model, names, pooling=self.pooling, max_tile=self.max_tile)
+        like = {"pooling": self.pooling, "padding": self.padding, "max_tile": self.max_tile}
+        probe = FeatureExtractor(self.model, names, **like)
 
         def means(features: Mapping[str, tf.Tensor], tile: Tile) -> tuple[tf.Tensor, ...]:
             inside = {name: tile.inside(features[name], stride(name)) for name in names}
@@ -332,41 +342,36 @@ class FeatureExtractor:
 
         measured = np.mean([probe.see(tf.convert_to_tensor(image), means).sums for image in images], axis=0)
         scales = {name: 1.0 / float(mean) for name, mean in zip(names, measured, strict=True) if mean > 0.0}
-        return FeatureExtractor(
-            self.model,
-            self.layers,
-            pooling=self.pooling,
-            precision=self.precision,
-            scales=scales,
-            max_tile=self.max_tile,
-        )
+        return FeatureExtractor(self.model, self.layers, precision=self.precision, scales=scales, **like)
+
+    def _rebuilt(self) -> keras.Model:
+        """The model up to the deepest layer, with other pooling, padding, precision and scale, and its own weights."""
+        pool = keras.layers.MaxPooling2D if self.pooling == "max" else keras.layers.AveragePooling2D
+        tensors: dict[str, Any] = {}
+        inputs = x = keras.Input((None, None, 3))
+        before = 1.0
+        for name in LAYERS[: max(LAYERS.index(layer) for layer in self.layers) + 1]:
+            if name.endswith("pool"):
+                x = pool(2, strides=2, name=name, dtype=self.precision)(x)
+            else:
+                kernel, bias = self.model.get_layer(name).get_weights()
+                scale = self.scales.get(name, 1.0)
+                convolution = keras.layers.Conv2D(
+                    kernel.shape[-1],
+                    3,
+                    padding="same" if self.padding == "zero" else "valid",
+                    activation="relu",
+                    name=name,
+                    dtype=self.precision,
+                    trainable=False,
+                )
+                x = convolution(x if self.padding == "zero" else _mirrored(x))
+                convolution.set_weights([kernel * (scale / before), bias * scale])
+                before = scale
+            tensors[name] = x
+        return keras.Model(inputs, {name: tensors[name] for name in self.layers})
 
 
-def _rebuild(
-    model: keras.Model, layers: Sequence[str], pooling: str, precision: str, scales: Mapping[str, float]
-) -> keras.Model:
-    """`model` up to the deepest of `layers`, with other pooling, precision and scale, its own copy of the weights."""
-    pool = keras.layers.MaxPooling2D if pooling == "max" else keras.layers.AveragePooling2D
-    tensors: dict[str, Any] = {}
-    inputs = x = keras.Input((None, None, 3))
-    before = 1.0
-    for name in LAYERS[: max(LAYERS.index(layer) for layer in layers) + 1]:
-        if name.endswith("pool"):
-            x = pool(2, strides=2, name=name, dtype=precision)(x)
-        else:
-            kernel, bias = model.get_layer(name).get_weights()
-            scale = scales.get(name, 1.0)
-            convolution = keras.layers.Conv2D(
-                kernel.shape[-1],
-                3,
-                padding="same",
-                activation="relu",
-                name=name,
-                dtype=precision,
-                trainable=False,
-            )
-            x = convolution(x)
-            convolution.set_weights([kernel * (scale / before), bias * scale])
-            before = scale
-        tensors[name] = x
-    return keras.Model(inputs, {name: tensors[name] for name in layers})
+def _mirrored(x: Any) -> Any:
+    """`(1, h, w, C)` with what lies inside its border once more beyond it, a position wide."""
+    return keras.ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")

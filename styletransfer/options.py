@@ -86,6 +86,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tv_weight": 0.0,
         "normalize": False,
         "pooling": "max",
+        "padding": "zero",
         "optimizer": "lbfgs",
         "bounded": False,
         "init": "content",
@@ -295,6 +296,11 @@ class StyleOptions:
         True, "keep every pixel between black and white while optimising; without it the result is clipped at the end"
     )
     pooling: str = _setting("avg", "pooling of the network", choices=("avg", "max"))
+    padding: str = _setting(
+        "reflect",
+        "what the network sees beyond the border of a picture: its mirror image, or, as it was trained, nothing",
+        choices=("reflect", "zero"),
+    )
     normalize: bool = _setting(
         True,
         "scale every layer to mean activation 1 and average the content loss over positions, so that the weights "

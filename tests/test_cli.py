@@ -97,6 +97,7 @@ OTHERS = {
     "flow_quality": "best",
     "optimizer": "adam",
     "pooling": "max",
+    "padding": "zero",
     "precision": "float32",
     "weights": "some file.h5",
     "start": 12,

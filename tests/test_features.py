@@ -111,6 +111,38 @@ def test_minimum_size_is_enough(model):
     assert extractor(tiny)["block5_conv1"].shape == (1, 1, 1, 512)
 
 
+@pytest.mark.parametrize("name", ["block1_conv1", "block2_conv2", "block3_pool", "block5_conv1", "block5_pool"])
+def test_minimum_size_is_enough_for_a_mirror(model, name):
+    extractor = FeatureExtractor(model, (name,), padding="reflect")
+    least = extractor.minimum_size
+    assert extractor(np.ones((1, least, least, 3), np.float32))[name].shape[1] >= 1
+    with pytest.raises(Exception, match=r"(?i)pad"):
+        extractor(np.ones((1, least - 1, least - 1, 3), np.float32))
+
+
+@pytest.mark.parametrize("shape", [(16, 20), (17, 23)])
+def test_reflected_padding_shows_every_convolution_what_it_saw_in_a_mirror(model, shape):
+    names = ("block1_conv1", "block1_conv2", "block1_pool", "block2_conv1")
+    image = texture(*shape)[np.newaxis].astype(np.float32)
+    found = FeatureExtractor(model, names, padding="reflect")(image)
+    inputs = {"block1_conv2": "block1_conv1", "block2_conv1": "block1_pool"}
+    for name, before in inputs.items():
+        kernel, bias = model.get_layer(name).get_weights()
+        around = np.pad(found[before], ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+        expected = np.maximum(tf.nn.conv2d(around, kernel, 1, "VALID") + bias, 0.0)
+        assert difference(found[name], expected) < 1e-5, name
+
+
+def test_only_without_zeros_around_it_a_flat_picture_has_flat_features(model):
+    flat = np.full((1, 48, 64, 3), 90.0, np.float32)
+    layers = ("block1_conv1", "block3_conv1", "block5_conv1")
+    for padding, most in (("reflect", 1e-4), ("zero", np.inf)):
+        found = FeatureExtractor(model, layers, padding=padding)(flat)
+        for name in layers:
+            spread = np.ptp(found[name], axis=(1, 2)).max() / np.max(found[name])
+            assert spread < most and (padding == "reflect" or spread > 0.01), (padding, name)
+
+
 def test_unknown_layer_is_an_error_that_lists_the_names(model):
     for raising in (
         lambda: check_layers(["block1_conv1", "block3_conv5"]),
@@ -127,6 +159,7 @@ def test_unknown_layer_is_an_error_that_lists_the_names(model):
         ({"layers": ()}, "layers is empty"),
         ({"pooling": "mean"}, "pooling='mean': expected 'avg' or 'max'"),
         ({"precision": "half"}, "precision='half': expected 'float32', 'bfloat16' or 'float16'"),
+        ({"padding": "mirror"}, "padding='mirror': expected 'zero' or 'reflect'"),
     ],
 )
 def test_wrong_arguments_are_refused(model, arguments, message):
@@ -184,10 +217,13 @@ def test_normalizing_twice_is_normalizing_once(model, content):
     assert once.normalized([content]).scales == once.scales
 
 
-def test_normalizing_keeps_layers_pooling_and_precision(model, content):
-    before = FeatureExtractor(model, ("block1_pool", "block1_conv1"), pooling="max", precision="bfloat16")
+def test_normalizing_keeps_layers_pooling_padding_and_precision(model, content):
+    before = FeatureExtractor(
+        model, ("block1_pool", "block1_conv1"), pooling="max", padding="reflect", precision="bfloat16"
+    )
     after = before.normalized([content])
-    assert (after.layers, after.pooling, after.precision) == (before.layers, before.pooling, before.precision)
+    for name in ("layers", "pooling", "padding", "precision"):
+        assert getattr(after, name) == getattr(before, name), name
 
 
 def test_a_silent_layer_keeps_its_scale(content):

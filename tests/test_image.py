@@ -87,7 +87,7 @@ def test_the_same_call_gives_the_same_bytes(model):
 
 @pytest.mark.parametrize("content, style, name", [(DOT, STYLE, "content"), (CONTENT, DOT, "style")])
 def test_a_picture_too_small_for_the_network_is_refused(model, content, style, name):
-    with pytest.raises(ValueError, match=f"the {name} is 1x1 pixels, expected at least 16"):
+    with pytest.raises(ValueError, match=f"the {name} is 1x1 pixels, expected at least 32"):
         stylize_image(content, style, model=model, steps=1)
 
 
@@ -109,4 +109,11 @@ def test_normalisation_ignores_a_content_without_contrast(model):
 
 def test_the_report_preset_runs_on_the_raw_network(model):
     solver = prepare(pixels.to_inside(CONTENT), STYLE, StyleOptions(preset="report"), model).solver
-    assert solver.extractor.scales == {} and solver.extractor.pooling == "max"
+    network = solver.extractor
+    assert (network.scales, network.pooling, network.padding) == ({}, "max", "zero")
+
+
+def test_the_network_is_padded_as_the_options_say(model):
+    for padding in ("reflect", "zero"):
+        styles = prepare(pixels.to_inside(CONTENT), STYLE, StyleOptions(padding=padding, **FEW), model)
+        assert styles.solver.extractor.padding == padding

@@ -89,7 +89,7 @@ def drawn_clip(chance):
 
 
 def drawn_style(chance):
-    size = chance.choice((4, 12, 40, 80)), chance.choice((4, 12, 40, 80))
+    size = chance.choice((8, 12, 40, 80)), chance.choice((8, 12, 40, 80))
     return np.full((*size, 3), chance.randrange(256), np.uint8) if chance.random() < 0.1 else texture(*size, seed=3)
 
 

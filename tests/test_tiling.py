@@ -60,18 +60,18 @@ def test_every_position_counts_in_one_tile(shape, name, largest):
     assert (counted == 1).all()
 
 
-@pytest.mark.parametrize("pooling", ["avg", "max"])
+@pytest.mark.parametrize(("pooling", "padding"), [("avg", "reflect"), ("max", "zero")])
 @pytest.mark.parametrize("loss", ["gram", "wasserstein"])
 @pytest.mark.parametrize("regions", [False, True], ids=["everywhere", "in regions"])
-def test_loss_and_gradient_in_tiles_are_those_of_the_whole(model, pooling, loss, regions):
+def test_loss_and_gradient_in_tiles_are_those_of_the_whole(model, pooling, padding, loss, regions):
     content = texture(51, 70, seed=1)[np.newaxis].astype(np.float32)
     image = tf.constant(texture(51, 70, seed=5)[np.newaxis].astype(np.float32))
     mask = region_shares(texture(51, 70, seed=9, smooth=9.0), 2, (51, 70))
-    options = StyleOptions(style_loss=loss, pooling=pooling, **SETTINGS)
+    options = StyleOptions(style_loss=loss, **SETTINGS)
     found = []
     for largest in (None, 48):
         layers = (*options.content_layers, *options.style_layers)
-        extractor = FeatureExtractor(model, layers, pooling=pooling, max_tile=largest)
+        extractor = FeatureExtractor(model, layers, pooling=pooling, padding=padding, max_tile=largest)
         solver = Solver(extractor.normalized([content, STYLE]), options)
         moments = solver.moments(STYLE)
         if regions:

@@ -184,7 +184,8 @@ class Reading(NamedTuple):
 
 def decode(reading: Reading) -> Generator[Frame, None, None]:
     """The frames, decoded as they are asked for; the process ends when the iteration ends or is abandoned."""
-    raw = ["-map", "0:V:0", "-vf", _filters(reading), "-f", "rawvideo", "pipe:1"]
+    # The rate is told once more: after `setpts` ffmpeg 7 has forgotten it, and would deal frames out 25 to a second.
+    raw = ["-map", "0:V:0", "-vf", _filters(reading), "-r", str(reading.fps), "-f", "rawvideo", "pipe:1"]
     with _running([*_seek(reading), *_open(reading.path), *raw], stdout=PIPE) as (process, _):
         while True:
             frame = np.empty((*reading.shape, 3), np.uint8)
