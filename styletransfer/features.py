@@ -333,7 +333,7 @@ class FeatureExtractor:
         """
         deepest = max(LAYERS.index(name) for name in self.layers)
         names = [name for name in LAYERS[: deepest + 1] if "conv" in name]
-        like = {"pooling": self.pooling, "padding": self.padding, "max_tile": self.max_tile}
+        like: dict[str, Any] = {"pooling": self.pooling, "padding": self.padding, "max_tile": self.max_tile}
         probe = FeatureExtractor(self.model, names, **like)
 
         def means(features: Mapping[str, tf.Tensor], tile: Tile) -> tuple[tf.Tensor, ...]:

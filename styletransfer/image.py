@@ -144,7 +144,7 @@ def prepare(content: Array, style: StyleLike, options: StyleOptions, model: kera
     pictures = read_styles(style)
     precision = choose_precision(options.precision, normalize=options.normalize)
     model = model if model is not None else load_model(options.weights)
-    network = {"pooling": options.pooling, "padding": options.padding, "max_tile": options.max_tile}
+    network: dict[str, Any] = {"pooling": options.pooling, "padding": options.padding, "max_tile": options.max_tile}
     extractor = FeatureExtractor(model, layers, precision=precision, **network)
     for name, shape in (("content", (height, width)), *(("style", one.shape[:2]) for one in pictures)):
         if min(shape) < extractor.minimum_size:

@@ -9,9 +9,10 @@ from conftest import texture
 from styletransfer import metrics, pixels
 from styletransfer.motion.fields import write_flow
 from styletransfer.options import StyleOptions
-from styletransfer.video.carry import Painted, both_ways, carry, is_held
+from styletransfer.video.carry import SETTLING, Painted, both_ways, carry, is_held
 from styletransfer.video.chain import paint
 from styletransfer.video.frames import stylize_frames
+from styletransfer.video.state import load, store
 
 STYLE = texture(40, 32, seed=2, smooth=1.0)
 SCENE = texture(48, 96, seed=1, smooth=2.5)
@@ -61,6 +62,35 @@ def test_a_frame_that_is_as_good_as_the_first_is_painted_no_further(model, new_w
         done = [loss for loss, step in zip(losses[0.1], steps[0.1], strict=True) if step < 12]
         assert all(loss <= 1.1 * losses[0.1][0] for loss in done)
     assert sum(steps[2.0]) < sum(steps[0.1]) <= sum(steps[0.0])
+
+
+def test_paint_on_what_came_into_sight_is_held_the_more_the_longer_it_is_there(model):
+    options = StyleOptions(steps=1, history=(1,), **FEW)
+    flow = both_ways(true_flow, "fast")
+    painted = list(paint(pan(13), STYLE, options, model=model, flow=flow))
+    assert painted[0].fresh.size == 0  # all of it, so none of it more than the rest
+    fresh = painted[-1].fresh
+    for frames in range(12):  # since a strip of two pixels entered at the right
+        entered = fresh[:, 62 - 2 * frames : 64 - 2 * frames]
+        assert entered.max() == pytest.approx(max(1.0 - frames / SETTLING, 0.0))
+        assert frames >= SETTLING or (entered > 0.0).mean() > 0.5
+    assert (fresh[:, :40] == 0.0).all()
+    carried = carry(painted[:-1], painted[-1], (1,), flow)
+    np.testing.assert_array_equal(carried.fresh, fresh)
+    assert (carried.reliability <= 1.0 - fresh).all() and carried.reliability[0, :, 8:40].min() > 0.9
+
+
+def test_a_job_that_goes_on_knows_what_is_fresh(model, tmp_path):
+    options = StyleOptions(steps=2, history=(1,), **FEW)
+    how = {"model": model, "flow": both_ways(true_flow, "fast")}
+    whole = list(paint(pan(6), STYLE, options, **how))
+    store(tmp_path / "state.npz", whole[3])
+    earlier = [whole[0], load(tmp_path / "state.npz")[0]]
+    rest = list(paint(pan(6)[4:], STYLE, options, earlier=earlier, first=pan(1)[0], **how))
+    assert 0.0 < whole[3].fresh.mean() < 0.5
+    for a, b in zip(whole[4:], rest, strict=True):
+        np.testing.assert_array_equal(a.fresh, b.fresh)
+        np.testing.assert_array_equal(a.result, b.result)
 
 
 def test_frames_are_read_one_at_a_time(model):

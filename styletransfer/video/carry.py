@@ -46,7 +46,9 @@ LATELY = 0.9
 """How much of that counts still in the next frame."""
 
 SEAM = 2
-"""Pixels beyond what was borrowed that are painted with it."""
+"""Pixels beyond what is new that are painted with it."""
+SETTLING = 8
+"""Frames within which paint on what has come into sight may still change: a strip of a pixel has room for no stroke."""
 
 UNTOLD = np.zeros((0,), np.float32)
 """In place of a picture that nobody has told; None could not be stored without pickling."""
@@ -65,6 +67,7 @@ class Painted(NamedTuple):
     made_for: Array = UNTOLD  # (H, W, 3), the light of what the paint was made for; untold: of the frame itself
     news: float = 0.0  # share of the frame that has lately become something else than its paint was made for
     loss: float = 0.0  # that the evaluations ended at
+    fresh: Array = UNTOLD  # (H, W), how lately a pixel came into sight, see `_fresh`; untold: none of late
     regions: Array = UNTOLD  # (R, H, W), which style goes where, see `styles.region_shares`; untold: one everywhere
     leaving: Array = UNTOLD  # (H, W, 3), the painting before this one, which dissolves, see `dissolve`
     left: float = 0.0  # how much of it is still to be seen
@@ -78,6 +81,7 @@ class Carried(NamedTuple):
     reliability: Array  # (K, H, W) in [0, 1], long-term weights
     explained: float  # how much of the frame the nearest of them explains
     borrowed: Mask  # (H, W), what none of them shows
+    fresh: Array  # (H, W), what came into sight of late, see `Painted`
     made_for: Array  # (H, W, 3), the light of what the start was painted for
     news: float  # see `Painted`
 
@@ -128,10 +132,11 @@ def carry(
     news = LATELY * views[0].origin.news + float(new.mean())
     if news > OTHER:
         return None
-    weights *= ~new
     start, borrowed = _together(views, frame, opening or views[0].origin)
+    fresh = _fresh(views[0], frame, borrowed)
+    weights *= ~new * (1.0 - fresh)
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
-    return Carried(start[np.newaxis], warped, weights, views[0].explained, borrowed, made_for, news)
+    return Carried(start[np.newaxis], warped, weights, views[0].explained, borrowed, fresh, made_for, news)
 
 
 class View(NamedTuple):
@@ -196,6 +201,19 @@ def _new(nearest: View, frame: Painted) -> tuple[Mask, Array]:
     return new, np.where(kept, made_for + np.float32(REFRESH) * (now - made_for), now)
 
 
+def _fresh(nearest: View, frame: Painted, borrowed: Mask) -> Array:
+    """How lately what a frame shows came into sight: from 1, in this very frame, down to 0, `SETTLING` frames ago.
+
+    By so much its paint is not held to what it was: what enters comes in strips of a pixel or two, and if each was held
+    to the first paint it got, they would be stitched together, without strokes.
+    """
+    before = nearest.origin.fresh
+    if not before.size:
+        return borrowed.astype(np.float32)
+    settled = np.float32((frame.place - nearest.origin.place) / SETTLING)
+    return np.maximum(warp(before, nearest.back) - settled, borrowed, dtype=np.float32)
+
+
 def _lit(made_for: Array, now: Array, seen: Mask) -> Array:
     """`made_for` in the light of `now`: gain and offset of each channel by least squares, over what is seen."""
     if not seen.any():
@@ -224,9 +242,9 @@ def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[
     return start, missing
 
 
-def widened(borrowed: Mask) -> Mask:
-    """What was borrowed, with its seams."""
-    return np.asarray(binary_dilation(borrowed, iterations=SEAM))
+def widened(new: Mask) -> Mask:
+    """What is new, with its seams."""
+    return np.asarray(binary_dilation(new, iterations=SEAM))
 
 
 def repeats(frame: Painted, earlier: Painted, threshold: float) -> bool:

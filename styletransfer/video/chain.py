@@ -114,10 +114,11 @@ def paint_one(
     carried = carry(memory, frame, history, flow, opening, masks=masks) if holds(options) else None
     if carried is None:
         return open_scene(styles, frame, options, on_step)
-    frame = frame._replace(explained=carried.explained, made_for=carried.made_for, news=carried.news)
+    told = {name: getattr(carried, name) for name in ("explained", "fresh", "made_for", "news")}
+    frame = frame._replace(**told)
     if options.warm_start:
         frame = frame._replace(result=carried.start)
-    new = widened(carried.borrowed)
+    new = widened(carried.fresh > 0.0)
     targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, carried.reliability, new=new)
     at_least = round(float(carried.borrowed.mean()) * opening.steps) if opening else 0
     how: dict[str, Any] = {"at_least": at_least, "warm": options.warm_start, **as_good_as(opening, styles, targets)}
