@@ -696,6 +696,13 @@ def test_a_gif_keeps_its_duration_and_up_to_50_frames_a_second(tmp_path, fps, le
     assert video.duration == pytest.approx(40 / fps, abs=1 / fps)
 
 
+def test_a_gif_of_one_picture_is_a_clip_of_one_frame(tmp_path):
+    """It has no rate but how long the picture lasts."""
+    Image.fromarray(next(iter(smooth(1)))).save(tmp_path / "a.gif", save_all=True, duration=200)
+    video = read_video(tmp_path / "a.gif")
+    assert (video.length, video.fps, len(list(video))) == (1, 5.0, 1)
+
+
 def test_odd_frames_are_cropped_for_video_and_kept_for_pictures(tmp_path):
     frames = [frame[:47, :63] for frame in smooth(3)]
     assert read_video(write_video(tmp_path / "a.mp4", frames, fps=5)).shape == (46, 62)

@@ -131,7 +131,7 @@ def as_rate(fps: float) -> Fraction:
 class Packets(NamedTuple):
     """What is really there, found without decoding."""
 
-    fps: Fraction | None  # the average rate of the pictures, None for fewer than two
+    fps: Fraction | None  # the average rate of the pictures, None where nothing tells it
     lasting: Fraction  # seconds from the start of the first picture to the end of the last
     end: Fraction  # seconds from the start of the clip to the end of its longest stream
     damaged: bool
@@ -163,7 +163,9 @@ def _pace(pictures: list[tuple[int, int]], tick: Fraction) -> tuple[Fraction | N
     if not pictures:
         return None, Fraction(0)
     (first, _), (last, lasting) = min(pictures), max(pictures)
-    fps = (len(pictures) - 1) / ((last - first) * tick) if last > first else None
+    # A single picture shows as long as it lasts.
+    count, span = (len(pictures) - 1, last - first) if last > first else (1, lasting)
+    fps = count / (span * tick) if span else None
     return fps, (last - max(0, first)) * tick + (lasting * tick or (1 / fps if fps else 0))
 
 
