@@ -503,10 +503,12 @@ def test_there_are_no_more_scales_than_steps_or_than_the_network_can_see(model):
     seen = []
     stylize_image(CONTENT, STYLES[0], on_step=seen.append, model=model, **QUICK | {"steps": 2, "scales": 8})
     assert [iterate.image.shape[1] for iterate in seen] == [16, 32]
-    seen.clear()
-    deep = {"content_layers": ("block4_conv1",), "style_layers": ("block1_conv1",)}
-    stylize_image(CONTENT, STYLES[0], on_step=seen.append, model=model, **QUICK | deep | {"steps": 9, "scales": 8})
-    assert {iterate.image.shape[1] for iterate in seen} == {16, 32}
+    deep = {"content_layers": ("block4_conv1",), "style_layers": ("block1_conv1",), "steps": 9, "scales": 8}
+    for padding, sizes in (("reflect", {16, 32}), ("zero", {8, 16, 32})):
+        seen.clear()
+        how = QUICK | deep | {"padding": padding}
+        stylize_image(CONTENT, STYLES[0], on_step=seen.append, model=model, **how)
+        assert {iterate.image.shape[1] for iterate in seen} == sizes
 
 
 def test_regions_go_with_every_scale(model):

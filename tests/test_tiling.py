@@ -60,7 +60,7 @@ def test_every_position_counts_in_one_tile(shape, name, largest):
     assert (counted == 1).all()
 
 
-@pytest.mark.parametrize(("pooling", "padding"), [("avg", "reflect"), ("max", "zero")])
+@pytest.mark.parametrize(("pooling", "padding"), [("avg", "reflect"), ("avg", "zero"), ("max", "zero")])
 @pytest.mark.parametrize("loss", ["gram", "wasserstein"])
 @pytest.mark.parametrize("regions", [False, True], ids=["everywhere", "in regions"])
 def test_loss_and_gradient_in_tiles_are_those_of_the_whole(model, pooling, padding, loss, regions):
