@@ -20,9 +20,7 @@ from styletransfer.solver import TERMS, Targets
 
 WAYS = {
     "default": {},
-    "no style loss of its own for what is new": {"new_weight": 0.0},
     "means and covariances (Wasserstein)": {"style_loss": "wasserstein"},
-    "means and covariances, none for what is new": {"style_loss": "wasserstein", "new_weight": 0.0},
     "three scales": {"scales": 3},
     "zeros around the picture": {"padding": "zero"},
     "float32": {"precision": "float32"},
@@ -57,15 +55,13 @@ def main() -> None:
 
 
 class Run:
-    """The painting of one frame, a quarter of which is new, traced and warm."""
+    """The painting of one frame, traced and warm."""
 
     def __init__(self, picture: np.ndarray, style: np.ndarray, model: object, options: StyleOptions) -> None:
         first = pixels.to_inside(picture)
         styles = prepare(first, style, options, model)
-        new = np.zeros(picture.shape[:2], bool)
-        new[:, : picture.shape[1] // 4] = True
         self.solver = styles.solver
-        self.targets: Targets = styles.targets(first, new=new)
+        self.targets: Targets = styles.targets(first)
         self.state = self.solver.optimizer.init(tf.constant(first), len(TERMS), 1.0)
         for _ in range(2):
             self.evaluate()

@@ -98,7 +98,7 @@ def stylize_image(
     ValueError
         If a setting, a picture or a layer name is wrong, or a snapshot lies beyond `steps`.
     """
-    options = resolve(options, settings).replace(new_weight=0.0)  # nothing is new in a picture
+    options = resolve(options, settings)
     wanted = _check_snapshots(snapshots or (), options.steps)
     image = load_picture(content, options.max_size, "content")
     pictures = read_styles(style)

@@ -20,7 +20,6 @@ from .times import Time, checked_mix
 
 VIDEO_ONLY = (
     "temporal_weight",
-    "new_weight",
     "warm_start",
     "keyframes",
     "max_gap",
@@ -82,7 +81,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "scales": 1,
         "coarsest": None,
         "temporal_weight": 0.0,
-        "new_weight": 0.0,
         "tv_weight": 0.0,
         "normalize": False,
         "pooling": "max",
@@ -153,11 +151,6 @@ class StyleOptions:
     style_weight: float = _setting(1.0, "weight of the style loss: take over strokes and colours", low=0.0)
     temporal_weight: float = _setting(
         1e-3, "weight of the temporal loss: hold each frame to the one before it", low=0.0
-    )
-    new_weight: float = _setting(
-        0.2,
-        "weight of a style loss of its own for what is new in a frame, so that it is painted as well as the rest",
-        low=0.0,
     )
     tv_weight: float = _setting(0.0, "weight of the total variation: smooth out fine noise", low=0.0)
     content_layers: tuple[str, ...] = _setting(
@@ -276,7 +269,7 @@ class StyleOptions:
         high=20.0,
     )
     mask_boundaries: bool = _setting(
-        True, "hold nothing to the past along motion boundaries, where the flow is smeared over both sides"
+        True, "hold along motion boundaries, where the flow is smeared over both sides, only what looks as it did"
     )
     mask_border: bool = _setting(
         True, "hold nothing to the past that was outside the frame; else the edge of the frame is continued"

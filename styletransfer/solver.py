@@ -22,8 +22,7 @@ from .tiling import Tile
 
 log = logging.getLogger(__name__)
 
-TERMS = ("content", "style", "temporal", "tv", "new")
-"""`new` is the style of what is new in a frame, which has a loss of its own."""
+TERMS = ("content", "style", "temporal", "tv")
 WINDOW = 5
 """Accepted steps over which the improvement is averaged before a frame counts as settled."""
 
@@ -140,10 +139,9 @@ class Solver:
             tf.convert_to_tensor(reliability, tf.float32),
         )
 
-    def style_terms(self, image: npt.ArrayLike, styles: Sequence[Style]) -> tuple[float, float]:
-        """The terms `style` and `new` of `(1, H, W, 3)`."""
-        style, new = self._style(tf.convert_to_tensor(image, tf.float32), tuple(styles)).numpy().tolist()
-        return style, new
+    def style_term(self, image: npt.ArrayLike, styles: Sequence[Style]) -> float:
+        """The term `style` of `(1, H, W, 3)`."""
+        return float(self._style(tf.convert_to_tensor(image, tf.float32), tuple(styles)))
 
     def run(
         self,
@@ -199,20 +197,17 @@ class Solver:
         return self._see(image, (), ())[1]
 
     def _style_of(self, image: tf.Tensor, styles: Sequence[Style]) -> tf.Tensor:
-        return tf.stack(self._style_and_new(image, self._style_at(image, styles[-1]), styles))
+        return self._over_scales(image, self._style_at(image, styles[-1]), styles)
 
-    def _style_and_new(self, image: tf.Tensor, own: tf.Tensor, styles: Sequence[Style]) -> tuple[tf.Tensor, tf.Tensor]:
-        """The weighted terms `style` and `new` of a picture, given those at its own size, region by region."""
-        apart = self.options.new_weight > 0.0 and styles[-1].shares is not None
-        style, new = tf.split(own, 2) if apart else (own, tf.zeros([1]))  # what is new comes after all regions
-        total = tf.reduce_sum(style)
+    def _over_scales(self, image: tf.Tensor, own: tf.Tensor, styles: Sequence[Style]) -> tf.Tensor:
+        """The term `style` of a picture, weighted, given its style loss at its own size."""
+        total = own
         for smaller in styles[:-1]:
-            total += tf.reduce_sum(self._style_at(resized(image, smaller.size), smaller))
-        weight = self.options.style_weight / len(styles)
-        return weight * total, weight * tf.reduce_sum(new)
+            total += self._style_at(resized(image, smaller.size), smaller)
+        return self.options.style_weight / len(styles) * total
 
     def _style_at(self, image: tf.Tensor, style: Style) -> tf.Tensor:
-        return self._by_region(self._see(image, style.guides, self._centres(style))[1], style)
+        return self._style_loss(self._see(image, style.guides, self._centres(style))[1], style)
 
     def _see(
         self, image: tf.Tensor, guides: Sequence[tf.Tensor], centres: Sequence[tf.Tensor], maps: Sequence[str] = ()
@@ -240,7 +235,7 @@ class Solver:
         return self.optimizer.step(state, lambda image: self.value_and_grad(image, targets))
 
     def value_and_grad(self, image: tf.Tensor, targets: Targets) -> tuple[tf.Tensor, tf.Tensor]:
-        """The weighted terms, `(5,)` in the order of `TERMS`, and the gradient of their sum."""
+        """The weighted terms, `(4,)` in the order of `TERMS`, and the gradient of their sum."""
         with tf.GradientTape() as tape:
             tape.watch(image)
             terms = self._terms(image, targets)
@@ -253,7 +248,7 @@ class Solver:
         options = self.options
         own = targets.styles[-1]
         maps, seen = self._see(image, own.guides, self._centres(own), options.content_layers)
-        style, new = self._style_and_new(image, self._by_region(seen, own), targets.styles)
+        style = self._over_scales(image, self._style_loss(seen, own), targets.styles)
         content = tf.zeros([])
         for features, target in zip(maps, targets.content, strict=True):
             size = tf.cast(tf.size(target), tf.float32) if options.normalize else 1.0
@@ -264,7 +259,6 @@ class Solver:
                 style,
                 options.temporal_weight * losses.temporal_loss(image, targets.warped, targets.reliability),
                 options.tv_weight * losses.total_variation(image),
-                new,
             ]
         )
 
@@ -272,12 +266,12 @@ class Solver:
         """What moments are taken about, see `losses.wasserstein_loss`."""
         return () if self.options.style_loss == "gram" else tuple(layer.mean for layer in style.layers)
 
-    def _by_region(self, seen: Sequence[Moments], style: Style) -> tf.Tensor:
-        """The style loss at one scale, in each region, (R,): the sum over layers (Gatys et al. 2016, eq. 5)."""
+    def _style_loss(self, seen: Sequence[Moments], style: Style) -> tf.Tensor:
+        """The style loss at one scale: the sum over layers (Gatys et al. 2016, eq. 5), and over regions."""
         gram = self.options.style_loss == "gram"
-        total = tf.zeros([1])
+        total = tf.zeros([])
         for weight, here, goal in zip(self.layer_weights, seen, style.layers, strict=True):
-            total += weight * _style_term(here, goal, style.shares, gram)
+            total += weight * tf.reduce_sum(_style_term(here, goal, style.shares, gram))
         return total
 
 

@@ -66,7 +66,6 @@ class Styles:
         warped: Array | None = None,
         reliability: Array | None = None,
         sizes: Sequence[tuple[int, int]] | None = None,
-        new: npt.NDArray[np.bool_] | None = None,
     ) -> Targets:
         """The targets of a frame, see `Solver.targets`.
 
@@ -83,70 +82,39 @@ class Styles:
         sizes
             `(height, width)` of the scales at which the frame is to have the style, its own last; those of the options
             by default.
-        new
-            `(H, W)`, what the frame shows and no earlier one did. With `new_weight` the style is to be found there,
-            too, not only in the frame as a whole, which has it already.
         """
-        *coarser, own = self.sizes((content.shape[1], content.shape[2])) if sizes is None else sizes
-        if self.options.new_weight == 0.0:
-            new = None
-        elif new is None:  # the same graph, whether or not something is new
-            new = np.zeros(own, bool)
-        styles = [self._style(size, content, place, regions) for size in coarser]
-        styles.append(self._style(own, content, place, regions, new))
+        sizes = self.sizes((content.shape[1], content.shape[2])) if sizes is None else sizes
+        styles = [self._style(size, content, place, regions) for size in sizes]
         return self.solver.targets(content, styles, warped, reliability)
 
     def sizes(self, shape: tuple[int, int]) -> list[tuple[int, int]]:
         """The scales of frames of `shape`, see `scale_sizes`."""
         return scale_sizes(shape, self.options, self.solver.extractor.minimum_size)
 
-    def _style(
-        self,
-        size: tuple[int, int],
-        content: Array,
-        place: int,
-        regions: Array | None,
-        new: npt.NDArray[np.bool_] | None = None,
-    ) -> Style:
-        """The style of a frame at one of its sizes; what is `new` in a region is a region of its own, too."""
-        everywhere = regions is None or not regions.size
-        goal, copies = self._weights(place) if everywhere else None, 1 if new is None else 2
+    def _style(self, size: tuple[int, int], content: Array, place: int, regions: Array | None) -> Style:
+        """The style of a frame at one of its sizes."""
+        weights = self._weights(place) if regions is None or not regions.size else None
         if self.options.preserve_color == "none":
-            layers = self._known(size, goal, copies)
+            layers = self._known(size, weights)
         else:
-            layers = self._goal(size, goal, copies, content)
-        if everywhere and new is None:
+            layers = self._goal(size, weights, content)
+        if regions is None or weights is not None:
             return Style(size, layers)
-        if regions is None or everywhere:
-            masks = np.ones((1, *size), np.float32)
-        else:
-            masks = np.asarray(resized(regions[..., np.newaxis], size))[..., 0]
-        weights = np.ones(len(masks), np.float32)
-        if new is not None:
-            weights = np.concatenate([weights, self.options.new_weight * weights])
-            masks = np.concatenate([masks, masks * new])
-        return Style(
-            size, layers, self.solver.guides(masks), tf.constant(weights * masks.mean(axis=(1, 2)), tf.float32)
-        )
+        masks = np.asarray(resized(regions[..., np.newaxis], size))[..., 0]
+        return Style(size, layers, self.solver.guides(masks), tf.constant(masks.mean(axis=(1, 2)), tf.float32))
 
     def _goal(
         self,
         shape: tuple[int, int],
         weights: tuple[float, ...] | None,
-        copies: int,
         content: Array | None = None,
     ) -> tuple[Moments, ...]:
-        """What the loss aims at: the styles mixed by `weights`, or, where those are None, each for its own region.
-
-        As many times over as there are `copies` of the regions.
-        """
+        """What the loss aims at: the styles mixed by `weights`, or, where those are None, each for its own region."""
         measure = self._seen if content is None else functools.partial(self._moments, content=content)
         each = [measure(index, shape) for index in range(len(self.pictures))]
         if weights is None:
-            goal = self.solver.aim(tf.nest.map_structure(lambda *one: tf.concat(one, axis=0), *each))
-        else:
-            goal = self.solver.aim(tf.nest.map_structure(lambda *one: _weighted(one, weights), *each))
-        return goal if copies == 1 else tf.nest.map_structure(lambda one: tf.concat([one] * copies, axis=0), goal)
+            return self.solver.aim(tf.nest.map_structure(lambda *one: tf.concat(one, axis=0), *each))
+        return self.solver.aim(tf.nest.map_structure(lambda *one: _weighted(one, weights), *each))
 
     def _moments(self, index: int, shape: tuple[int, int], content: Array | None = None) -> tuple[Moments, ...]:
         """The moments of a style picture as frames of `shape` take it, in the colours of `content` if that is given."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
-from styletransfer.motion.filling import borrow, colors_of, recolored, smooth, strays
+from styletransfer.motion.filling import EDGE, borrow, colors_of, recolored, smooth, strays
 
 
 def halves(height=40, width=60, split=20):
@@ -141,6 +141,20 @@ def test_only_missing_pixels_are_filled():
     missing[3:9, 5:7] = True
     filled = borrow(np.zeros_like(frame), frame, missing, model=frame, painting=painted + 1)
     assert (filled[~missing] == 0).all() and (filled[missing] > 0).any(axis=-1).all()
+
+
+def test_no_strokes_come_from_the_border_of_a_painting():
+    frame = texture(48, 64, seed=3, smooth=6.0).astype(np.float32)
+    painting = texture(48, 64, seed=4, smooth=1.0).astype(np.float32)
+    other = np.full_like(painting, 255.0)
+    inside = np.s_[EDGE:-EDGE, EDGE:-EDGE]
+    other[inside] = painting[inside]
+    missing = np.zeros((48, 64), bool)
+    missing[-4:] = missing[:, :6] = True
+    for turn in range(8):
+        how = {"model": frame, "ground": frame, "turn": turn}
+        one, same = (borrow(painting, frame, missing, painting=each, **how) for each in (painting, other))
+        np.testing.assert_array_equal(one, same)
 
 
 def test_strips_that_enter_one_after_the_other_take_strokes_from_different_places():

@@ -78,7 +78,7 @@ def test_the_report_preset_is_the_reports_loss(model):
     image, content, style = picture(seed=1), picture(seed=2), picture(seed=3)
     targets = solver.targets(content, solver.style_targets(style))
     terms, _ = solver.value_and_grad(tf.constant(image), targets)
-    np.testing.assert_allclose(terms, [*report_loss(model, image, content, style), 0.0, 0.0, 0.0], rtol=1e-4)
+    np.testing.assert_allclose(terms, [*report_loss(model, image, content, style), 0.0, 0.0], rtol=1e-4)
 
 
 @pytest.mark.parametrize("normalize", [True, False])
@@ -97,12 +97,11 @@ def test_the_total_is_the_weighted_sum_of_the_losses(model, content, style, norm
         "style": 2.0 * np.mean([losses.style_loss(x[n], losses.gram_matrix(a[n])) for n in SHALLOW["style_layers"]]),
         "temporal": 0.05 * losses.temporal_loss(image, warped, trusted),
         "tv": 0.007 * losses.total_variation(image),
-        "new": 0.0,
     }
     assert list(iterate.terms) == list(TERMS) == list(expected)
     for name, value in expected.items():
         assert iterate.terms[name] == pytest.approx(float(value), rel=1e-4), name
-        assert float(value) > 0.0 or name == "new"  # see the tests of `styles`
+        assert float(value) > 0.0
     assert iterate.total == pytest.approx(sum(map(float, expected.values())), rel=1e-4)
 
 
@@ -300,7 +299,7 @@ class Scripted(Solver):
 
     @staticmethod
     def next_value(x, totals):
-        return tf.stack([totals.pop(0), 0.0, 0.0, 0.0, 0.0]), tf.ones_like(x)
+        return tf.stack([totals.pop(0), 0.0, 0.0, 0.0]), tf.ones_like(x)
 
 
 def evaluations(totals, at_least=0, enough=0.0, **settings) -> int:
@@ -367,9 +366,9 @@ def test_a_run_whose_loss_is_low_enough_goes_on_until_its_style_is(solver, targe
     assert len(list(solver.run(content, targets, steps=8, enough=0.0, enough_style=bound))) == 8
 
 
-def test_the_style_terms_are_those_of_the_loss(solver, targets, content):
+def test_the_style_term_is_that_of_the_loss(solver, targets, content):
     first = next(iter(solver.run(content, targets, steps=1)))
-    assert solver.style_terms(content, targets.styles) == pytest.approx((first.terms["style"], 0.0), rel=1e-5)
+    assert solver.style_term(content, targets.styles) == pytest.approx(first.terms["style"], rel=1e-5)
 
 
 def test_the_first_step_from_a_painted_picture_is_a_short_one(model, content, style):

@@ -42,8 +42,7 @@ def style_term(styles, image, **where) -> tuple[float, np.ndarray]:
         x = tf.constant(image)
         tape.watch(x)
         terms = dict(zip(TERMS, solver._terms(x, targets), strict=True))
-        loss = terms["style"] + terms["new"]
-    return float(loss), tape.gradient(loss, x).numpy()
+    return float(terms["style"]), tape.gradient(terms["style"], x).numpy()
 
 
 OTHER = texture(32, 48, seed=9)[np.newaxis].astype(np.float32)
@@ -322,59 +321,11 @@ def test_regions_fit_every_layer_that_a_style_may_be_held_by(model):
     assert style_term(styles, OTHER, regions=region_shares(halves(), 2, (32, 48)))[0] > 0.0
 
 
-@pytest.mark.parametrize("new_weight", [0.0, 0.1])
-def test_a_style_that_stays_is_measured_once(model, new_weight):
-    styles = styles_of(model, STYLES[:2], style_loss="wasserstein", new_weight=new_weight)
+def test_a_style_that_stays_is_measured_once(model):
+    styles = styles_of(model, STYLES[:2], style_loss="wasserstein")
     (one,), (other,) = (styles.targets(content, place).styles for content, place in ((INSIDE, 0), (OTHER, 7)))
     assert len(one.layers) == 2
     assert all(a is b for a, b in zip(tf.nest.flatten(one.layers), tf.nest.flatten(other.layers), strict=True))
-
-
-# ---------------------------------------------------------------- what is new
-
-
-@pytest.mark.parametrize("regions", [None, "halves"])
-def test_what_is_new_has_a_style_loss_of_its_own(model, regions):
-    """The loss of the whole, and, by its share of the frame, that of the new pixels alone; as regions say it."""
-    new = np.zeros((32, 48), bool)
-    new[8:24, 4:20] = True
-    pictures, where = (STYLES[:2], {"regions": region_shares(halves(), 2, (32, 48))}) if regions else (STYLES[:1], {})
-    masks = where.get("regions", np.ones((1, 32, 48), np.float32))
-    without, with_it = (styles_of(model, pictures, new_weight=weight) for weight in (0.0, 0.5))
-    whole, _ = style_term(without, OTHER, **where)
-    alone, _ = style_term(without, OTHER, regions=masks * new)
-    together, gradient = style_term(with_it, OTHER, **where, new=new)
-    assert together == pytest.approx(whole + 0.5 * alone, rel=1e-3)
-    nothing, plain = style_term(with_it, OTHER, **where)
-    assert nothing == pytest.approx(whole, rel=1e-4) and np.isfinite(plain).all()
-    for styles, what, expected in ((with_it, new, 0.5 * alone), (with_it, None, 0.0), (without, None, 0.0)):
-        terms = styles.solver.style_terms(OTHER, styles.targets(INSIDE, **where, new=what).styles)
-        assert terms == pytest.approx((whole, expected), rel=1e-3)
-    change = np.abs(gradient - plain)[0].mean(axis=-1)
-    assert change[:, 26:].max() < 1e-3 * change[new].max()
-
-
-def test_what_a_frame_uncovers_is_painted_better_with_a_loss_of_its_own(model):
-    """A plate slides over ground of another kind: what is borrowed is to have the style by itself."""
-    ground, plate = texture(48, 64, seed=21, smooth=5.0), texture(48, 16, seed=22, smooth=1.0)
-    frames = [ground.copy(), ground.copy()]
-    frames[0][:, 8:24], frames[1][:, 28:44] = plate, plate
-
-    def flow(source, target):
-        field, forth = np.zeros((48, 64, 2), np.float32), np.array_equal(source, frames[0])
-        place, moved = (np.s_[8:24], 20.0) if forth else (np.s_[28:44], -20.0)
-        field[:, place, 0] = moved
-        return field
-
-    new = np.s_[:, 8:44]  # the plate as well: nothing tells where it came from
-    judge = prepare(INSIDE, STYLES[:1], StyleOptions(**QUICK), model).solver
-    wanted = judge.style_targets(at_size(STYLES[0], (48, 64), 1.0, 8))
-    found = {}
-    for weight in (0.0, 1.0):
-        how = {**QUICK, "model": model, "steps": 20, "new_weight": weight, "flow": flow}
-        patch = pixels.to_inside(list(stylize_frames(frames, STYLES[0], **how))[1][new])
-        found[weight] = float(judge._terms(tf.constant(patch), judge.targets(patch, wanted))[1])
-    assert found[1.0] < 0.8 * found[0.0]
 
 
 # ---------------------------------------------------------------- colours and strength
@@ -518,9 +469,9 @@ def test_regions_go_with_every_scale(model):
     assert changed[30:].min() > 2.0 * changed[:18].max()
 
 
-def test_what_is_new_goes_with_regions_and_scales(model):
+def test_a_clip_with_regions_is_painted_at_several_scales(model):
     frames = [np.roll(CONTENT, i, axis=1) for i in (0, 3)]
-    how = {**QUICK, "model": model, "steps": 4, "scales": 2, "new_weight": 0.5, "regions": [halves()] * 2}
+    how = {**QUICK, "model": model, "steps": 4, "scales": 2, "regions": [halves()] * 2}
     painted = list(stylize_frames(frames, STYLES[:2], **how))
     assert [frame.shape for frame in painted] == [CONTENT.shape] * 2
 

@@ -38,6 +38,8 @@ STRAY = 1.0
 """How many spreads from the paint beside it paint may be, root mean square over the channels."""
 FAINT = 10.0
 """Grey levels of spread that any paint has."""
+EDGE = 2
+"""Outermost pixels of a painting, which go with its border rather than with what lies beyond."""
 GOLDEN = math.pi * (3.0 - math.sqrt(5.0))
 """The angle that spreads points evenly over a disc."""
 
@@ -91,7 +93,9 @@ def borrow(
     missing = missing & (chosen >= 0)
     places = np.argwhere(missing) + step * steps[chosen[missing]]
     filled = moved.copy()
-    filled[missing] = painting[tuple(np.minimum(places, np.array(missing.shape) - 1).T)]
+    last = np.array(missing.shape) - 1
+    edge = np.minimum(EDGE, last // 2)
+    filled[missing] = painting[tuple(np.clip(places, edge, last - edge).T)]
     ground = recolored(frame, moved, missing, model, painting) if ground is None else ground
     tint, _ = _beside(moved - ground, frame, ~missing, missing)
     filled[missing] += (ground - _ground(filled))[missing] + tint

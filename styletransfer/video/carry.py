@@ -11,9 +11,9 @@ from scipy.ndimage import binary_dilation, uniform_filter
 
 from .. import pixels
 from ..motion.fields import FlowFolder
-from ..motion.filling import ALIKE, borrow, light, misfit, recolored, strays
+from ..motion.filling import ALIKE, EDGE, borrow, light, misfit, recolored, strays
 from ..motion.flow import estimate_flow_pair, named_flow
-from ..motion.occlusion import Mask, reliability
+from ..motion.occlusion import Mask, leaves_frame, reliability
 from ..motion.scenes import explained, is_cut
 from ..motion.warping import sharp_warp, warp
 from ..options import StyleOptions
@@ -24,8 +24,8 @@ FlowPair = Callable[["Painted", "Painted"], tuple[Array, Array]]
 """Two frames of a clip -> the flow from the first to the second, and back; what is painted on them does not matter."""
 FlowLike = str | os.PathLike[str] | Callable[[Frame, Frame], npt.ArrayLike] | None
 """A name, a folder of flow files, or any `flow(source, target) -> (H, W, 2)`; None is the built-in one."""
-Masks = Callable[[Array, Array], Array]
-"""Both flows between two frames -> the reliability of the first, `(H, W)` in [0, 1]."""
+Masks = Callable[..., Array]
+"""Both flows between two frames -> the reliability of the first, `(H, W)` in [0, 1], as `reliability` gives it."""
 
 NEIGHBOURHOOD = 9
 """Side in pixels of the window over which two frames are compared to tell whether one is held."""
@@ -45,8 +45,6 @@ OTHER = 0.1
 LATELY = 0.9
 """How much of that counts still in the next frame."""
 
-SEAM = 2
-"""Pixels beyond what is new that are painted with it."""
 SETTLING = 8
 """Frames within which paint on what has come into sight may still change: a strip of a pixel has room for no stroke."""
 
@@ -67,7 +65,9 @@ class Painted(NamedTuple):
     made_for: Array = UNTOLD  # (H, W, 3), the light of what the paint was made for; untold: of the frame itself
     news: float = 0.0  # share of the frame that has lately become something else than its paint was made for
     loss: float = 0.0  # that the evaluations ended at
-    fresh: Array = UNTOLD  # (H, W), how lately a pixel came into sight, see `_fresh`; untold: none of late
+    fresh: Array = (
+        UNTOLD  # (H, W), how lately a pixel came into sight, from 1 down to 0, see `_fresh`; untold: none of late
+    )
     regions: Array = UNTOLD  # (R, H, W), which style goes where, see `styles.region_shares`; untold: one everywhere
     leaving: Array = UNTOLD  # (H, W, 3), the painting before this one, which dissolves, see `dissolve`
     left: float = 0.0  # how much of it is still to be seen
@@ -80,7 +80,7 @@ class Carried(NamedTuple):
     warped: Array  # (K, H, W, 3) each of them, in the order of the distances; 0 where there is none
     reliability: Array  # (K, H, W) in [0, 1], long-term weights
     explained: float  # how much of the frame the nearest of them explains
-    borrowed: Mask  # (H, W), what none of them shows
+    borrowed: Mask  # (H, W), what none of them shows, or shows as it should be
     fresh: Array  # (H, W), what came into sight of late, see `Painted`
     made_for: Array  # (H, W, 3), the light of what the start was painted for
     news: float  # see `Painted`
@@ -132,8 +132,9 @@ def carry(
     news = LATELY * views[0].origin.news + float(new.mean())
     if news > OTHER:
         return None
-    start, borrowed = _together(views, frame, opening or views[0].origin)
-    fresh = _fresh(views[0], frame, borrowed)
+    fresh = _fresh(views[0], frame)
+    start, borrowed = _together(views, frame, opening or views[0].origin, settled=fresh == 0.0)
+    fresh = np.maximum(fresh, borrowed)
     weights *= ~new * (1.0 - fresh)
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
     return Carried(start[np.newaxis], warped, weights, views[0].explained, borrowed, fresh, made_for, news)
@@ -169,8 +170,10 @@ def _views(
         if is_cut(share, one.explained if distance == 1 else 1.0):
             continue
         certain = masks(back, forth)
+        alike = _alike(one, frame, back, certain)
+        certain = np.where(alike, masks(back, forth, boundaries=False), certain)
         if distance > 1:  # what the nearest shows is looked at by `_new` and `_together`
-            certain = certain * _alike(one, frame, back, certain)
+            certain = certain * alike
         weight = np.maximum(certain - covered, 0.0)
         covered += certain
         yield View(place, one, back, certain, weight, sharp_warp(one.result[0], back), share)
@@ -179,8 +182,10 @@ def _views(
 def _alike(one: Painted, frame: Painted, back: Array, certain: Array) -> Mask:
     """Where an earlier frame looks like this one, in the light of this one: `(H, W)`.
 
-    Over many frames, where a picture has no texture, a wrong flow may well lead there and back again, and paint of a
-    thing that has passed would be laid over what it has uncovered.
+    A motion boundary is doubted since the flow is smeared over both of its sides; but where it leads to what looks
+    alike, on most of them, the paint is in its place, and doubt would let it tremble. And over many frames, where a
+    picture has no texture, a wrong flow may well lead there and back again, and paint of a thing that has passed would
+    be laid over what it has uncovered.
     """
     now = frame.source[0]
     return misfit(now, _lit(warp(one.source[0], back), now, certain >= SEEN)) <= ALIKE
@@ -201,17 +206,17 @@ def _new(nearest: View, frame: Painted) -> tuple[Mask, Array]:
     return new, np.where(kept, made_for + np.float32(REFRESH) * (now - made_for), now)
 
 
-def _fresh(nearest: View, frame: Painted, borrowed: Mask) -> Array:
-    """How lately what a frame shows came into sight: from 1, in this very frame, down to 0, `SETTLING` frames ago.
+def _fresh(nearest: View, frame: Painted) -> Array:
+    """How lately what an earlier frame shows came into sight: from nearly 1 down to 0, `SETTLING` frames ago.
 
     By so much its paint is not held to what it was: what enters comes in strips of a pixel or two, and if each was held
     to the first paint it got, they would be stitched together, without strokes.
     """
     before = nearest.origin.fresh
     if not before.size:
-        return borrowed.astype(np.float32)
+        return np.zeros(nearest.back.shape[:2], np.float32)
     settled = np.float32((frame.place - nearest.origin.place) / SETTLING)
-    return np.maximum(warp(before, nearest.back) - settled, borrowed, dtype=np.float32)
+    return np.maximum(warp(before, nearest.back) - settled, np.float32(0.0))
 
 
 def _lit(made_for: Array, now: Array, seen: Mask) -> Array:
@@ -224,8 +229,12 @@ def _lit(made_for: Array, now: Array, seen: Mask) -> Array:
     return np.asarray(y.mean(axis=0) + gain * (made_for - x.mean(axis=0)), np.float32)
 
 
-def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[Array, Mask]:
-    """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed; which are."""
+def _together(views: Sequence[View], frame: Painted, opening: Painted, settled: Mask) -> tuple[Array, Mask]:
+    """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed; which are.
+
+    The outermost paint that has settled goes with the border that it was beside, as a light line. When that moves
+    inwards, it is borrowed, too.
+    """
     nearest = views[0]
     start, missing = nearest.result.copy(), nearest.certain < SEEN
     for view in views[1:]:
@@ -238,13 +247,10 @@ def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[
     now, model, painting = frame.source[0], opening.source[0], opening.result[0]
     ground = recolored(now, start, missing, model, painting)
     missing &= (misfit(now, seen) > ALIKE) | strays(start, now, missing, ground)
+    entered = missing & leaves_frame(np.trunc(nearest.back))
+    missing |= binary_dilation(entered, iterations=EDGE) & settled
     start = borrow(start, now, missing, model=model, painting=painting, ground=ground, turn=frame.place)
     return start, missing
-
-
-def widened(new: Mask) -> Mask:
-    """What is new, with its seams."""
-    return np.asarray(binary_dilation(new, iterations=SEAM))
 
 
 def repeats(frame: Painted, earlier: Painted, threshold: float) -> bool:

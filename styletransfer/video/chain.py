@@ -13,7 +13,7 @@ from ..image import coarse_to_fine, load_picture, load_regions, prepare, start_p
 from ..options import StyleOptions
 from ..solver import Iterate, Targets
 from ..styles import StyleLike, Styles, read_styles
-from .carry import UNTOLD, Array, FlowPair, Painted, carry, masks_of, repeats, widened
+from .carry import UNTOLD, Array, FlowPair, Painted, carry, masks_of, repeats
 from .dissolve import dissolved, without
 from .drift import WithoutDrift
 
@@ -118,8 +118,7 @@ def paint_one(
     frame = frame._replace(**told)
     if options.warm_start:
         frame = frame._replace(result=carried.start)
-    new = widened(carried.fresh > 0.0)
-    targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, carried.reliability, new=new)
+    targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, carried.reliability)
     at_least = round(float(carried.borrowed.mean()) * opening.steps) if opening else 0
     how: dict[str, Any] = {"at_least": at_least, "warm": options.warm_start, **as_good_as(opening, styles, targets)}
     return finished(frame, styles.solver.run(frame.result, targets, **how), on_step)
@@ -148,16 +147,14 @@ def paint_alone(
 def as_good_as(opening: Painted | None, styles: Styles, targets: Targets) -> dict[str, Any]:
     """The losses, for `Solver.run`, at which a frame is as good as the one that opened the scene, up to the `slack`.
 
-    What is new in the frame has a style loss of its own, which the opening frame had not: it may be what it is on the
-    same pixels of that frame's painting (few pixels never have the statistics of a style). And so that an easier
-    content does not pay for a weaker style, the style has a bound of its own, twice as far off: paint that is moved by
-    parts of a pixel already differs by more than the slack.
+    So that an easier content does not pay for a weaker style, the style has a bound of its own, twice as far off: paint
+    that is moved by parts of a pixel already differs by more than the slack.
     """
     slack = styles.options.slack
     if opening is None or slack == 0.0:
         return {}
-    style, new = styles.solver.style_terms(opening.result, targets.styles)
-    return {"enough": (opening.loss + new) * (1.0 + slack), "enough_style": style * (1.0 + 2.0 * slack)}
+    style = styles.solver.style_term(opening.result, targets.styles)
+    return {"enough": opening.loss * (1.0 + slack), "enough_style": style * (1.0 + 2.0 * slack)}
 
 
 def finished(frame: Painted, run: Iterable[Iterate], on_step: OnStep) -> Painted:

@@ -20,7 +20,7 @@ from ..motion.scenes import Cuts
 from ..options import StyleOptions
 from ..styles import StyleLike, Styles, read_styles
 from .between import Blend, blend, neighbour, origin
-from .carry import SEEN, FlowPair, Painted, masks_of, repeats, widened
+from .carry import SEEN, FlowPair, Painted, masks_of, repeats
 from .chain import OnStep, as_good_as, finished, first_picture, load_frames, open_scene, paint, paint_one
 
 HOLE = 2.0
@@ -261,8 +261,7 @@ class Painter:
         count = len(self.options.history)
         warped = np.concatenate([frame.result] * count)
         reliability = np.stack([blended.certain] + [np.zeros_like(blended.certain)] * (count - 1))
-        new = widened(blended.borrowed)
-        targets = self.styles.targets(frame.source, frame.place, frame.regions, warped, reliability, new=new)
+        targets = self.styles.targets(frame.source, frame.place, frame.regions, warped, reliability)
         enough: dict[str, Any] = as_good_as(self.opening, self.styles, targets) if whole else {}
         run = self.styles.solver.run(frame.result, targets, steps=steps, warm=True, **enough)
         painted = finished(frame, run, self.on_step)
