@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_dilation, uniform_filter
+from scipy.ndimage import uniform_filter
 
 from .. import pixels
 from ..motion.fields import FlowFolder
-from ..motion.filling import ALIKE, EDGE, borrow, light, misfit, recolored, strays
+from ..motion.filling import ALIKE, borrow, light, misfit, recolored, strays
 from ..motion.flow import estimate_flow_pair, named_flow
-from ..motion.occlusion import Mask, leaves_frame, reliability
+from ..motion.occlusion import Mask, reliability
 from ..motion.scenes import explained, is_cut
 from ..motion.warping import sharp_warp, warp
 from ..options import StyleOptions
@@ -65,9 +65,7 @@ class Painted(NamedTuple):
     made_for: Array = UNTOLD  # (H, W, 3), the light of what the paint was made for; untold: of the frame itself
     news: float = 0.0  # share of the frame that has lately become something else than its paint was made for
     loss: float = 0.0  # that the evaluations ended at
-    fresh: Array = (
-        UNTOLD  # (H, W), how lately a pixel came into sight, from 1 down to 0, see `_fresh`; untold: none of late
-    )
+    fresh: Array = UNTOLD  # (H, W), how lately a pixel came into sight, see `_fresh`; untold: none of late
     regions: Array = UNTOLD  # (R, H, W), which style goes where, see `styles.region_shares`; untold: one everywhere
     leaving: Array = UNTOLD  # (H, W, 3), the painting before this one, which dissolves, see `dissolve`
     left: float = 0.0  # how much of it is still to be seen
@@ -80,7 +78,7 @@ class Carried(NamedTuple):
     warped: Array  # (K, H, W, 3) each of them, in the order of the distances; 0 where there is none
     reliability: Array  # (K, H, W) in [0, 1], long-term weights
     explained: float  # how much of the frame the nearest of them explains
-    borrowed: Mask  # (H, W), what none of them shows, or shows as it should be
+    borrowed: Mask  # (H, W), what none of them shows
     fresh: Array  # (H, W), what came into sight of late, see `Painted`
     made_for: Array  # (H, W, 3), the light of what the start was painted for
     news: float  # see `Painted`
@@ -133,9 +131,8 @@ def carry(
     news = LATELY * views[0].origin.news + float(new.mean())
     if news > OTHER:
         return None
-    fresh = _fresh(views[0], frame)
-    start, borrowed = _together(views, frame, opening or views[0].origin, settled=fresh == 0.0)
-    fresh = np.maximum(fresh, borrowed)
+    start, borrowed = _together(views, frame, opening or views[0].origin)
+    fresh = _fresh(views[0], frame, borrowed)
     weights *= ~new * (1.0 - fresh)
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
     return Carried(start[np.newaxis], warped, weights, views[0].explained, borrowed, fresh, made_for, news)
@@ -207,17 +204,17 @@ def _new(nearest: View, frame: Painted) -> tuple[Mask, Array]:
     return new, np.where(kept, made_for + np.float32(REFRESH) * (now - made_for), now)
 
 
-def _fresh(nearest: View, frame: Painted) -> Array:
-    """How lately what an earlier frame shows came into sight: from nearly 1 down to 0, `SETTLING` frames ago.
+def _fresh(nearest: View, frame: Painted, borrowed: Mask) -> Array:
+    """How lately what a frame shows came into sight: from 1, in this very frame, down to 0, `SETTLING` frames ago.
 
     By so much its paint is not held to what it was: what enters comes in strips of a pixel or two, and if each was held
     to the first paint it got, they would be stitched together, without strokes.
     """
     before = nearest.origin.fresh
     if not before.size:
-        return np.zeros(nearest.back.shape[:2], np.float32)
+        return borrowed.astype(np.float32)
     settled = np.float32((frame.place - nearest.origin.place) / SETTLING)
-    return np.maximum(warp(before, nearest.back) - settled, np.float32(0.0))
+    return np.maximum(warp(before, nearest.back) - settled, borrowed, dtype=np.float32)
 
 
 def _lit(made_for: Array, now: Array, seen: Mask) -> Array:
@@ -230,12 +227,8 @@ def _lit(made_for: Array, now: Array, seen: Mask) -> Array:
     return np.asarray(y.mean(axis=0) + gain * (made_for - x.mean(axis=0)), np.float32)
 
 
-def _together(views: Sequence[View], frame: Painted, opening: Painted, settled: Mask) -> tuple[Array, Mask]:
-    """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed; which are.
-
-    The outermost paint that has settled goes with the border that it was beside, as a light line. When that moves
-    inwards, it is borrowed, too.
-    """
+def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[Array, Mask]:
+    """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed; which are."""
     nearest = views[0]
     start, missing = nearest.result.copy(), nearest.certain < SEEN
     for view in views[1:]:
@@ -248,8 +241,6 @@ def _together(views: Sequence[View], frame: Painted, opening: Painted, settled: 
     now, model, painting = frame.source[0], opening.source[0], opening.result[0]
     ground = recolored(now, start, missing, model, painting)
     missing &= (misfit(now, seen) > ALIKE) | strays(start, now, missing, ground)
-    entered = missing & leaves_frame(np.trunc(nearest.back))
-    missing |= binary_dilation(entered, iterations=EDGE) & settled
     start = borrow(start, now, missing, model=model, painting=painting, ground=ground, turn=frame.place)
     return start, missing
 
