@@ -231,8 +231,8 @@ def test_a_flow_of_the_wrong_kind_is_refused(model, field):
 
 def test_flow_from_a_folder_is_as_good_as_from_a_function(model, tmp_path):
     frames = pan(3)
-    frames.insert(2, frames[1])  # held: its flow is never asked for, and the next frame's leads back to it
-    for a, b in ((1, 0), (3, 2)):
+    frames.insert(2, frames[1])  # held: its own flow is never asked for, but what is farther back lies behind it
+    for a, b in ((1, 0), (2, 1), (3, 2)):
         write_flow(tmp_path / f"backward_{a + 1}_{b + 1}.flo", true_flow(frames[a], frames[b]))
         write_flow(tmp_path / f"forward_{b + 1}_{a + 1}.npy", true_flow(frames[b], frames[a]))
     settings = {"model": model, "steps": 3, **FEW}

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from scipy.fft import dctn, idctn
-from scipy.ndimage import map_coordinates, spline_filter
+from scipy.ndimage import correlate1d, map_coordinates, spline_filter
 
 Array = Any
 """A NumPy array, or a tensor (also a symbolic one, inside a `tf.function`)."""
@@ -21,6 +20,11 @@ Flow = npt.NDArray[np.float32]
 """`(H, W, 2)` float32 in pixels: dx, dy."""
 
 BORDERS = ("reflect", "nearest")
+
+REACH = 16
+"""Pixels on either side that a value half-way between two pixels is found from."""
+TAPER = 8.0
+"""Kaiser's beta of the window over them."""
 
 
 def warp(image: Array, flow: Array, *, border: str | float = "reflect") -> Array:
@@ -65,9 +69,10 @@ class BandLimited:
 
     A picture that is taken from frame to frame loses what the interpolation blurs. Strokes are a pixel or two wide:
     moved by half a pixel, they come through linear interpolation and cubic splines as a blur (numbers in
-    `docs/defaults.md`, "Moving paint"). So the values half-way between pixels are found first, by the discrete cosine
-    transform, which reproduces all that the pixels hold, and cubic splines read that finer picture (Unser 1999,
-    "Splines: A Perfect Fit for Signal and Image Processing"). The border is mirrored. Whole pixels are moved exactly.
+    `docs/defaults.md`, "Moving paint"). So the values half-way between pixels are found first, by a sinc under a Kaiser
+    window (Smith and Gossett 1984, "A flexible sampling-rate conversion method"), and cubic splines read that finer
+    picture (Unser 1999, "Splines: A Perfect Fit for Signal and Image Processing"). The border is mirrored: a kink, which
+    without a window would ring through the whole picture. Whole pixels are moved exactly.
 
     Parameters
     ----------
@@ -75,14 +80,7 @@ class BandLimited:
     """
 
     def __init__(self, image: npt.ArrayLike) -> None:
-        image = np.asarray(image, np.float32)
-        # A single row or column is its own mirror image, and of one sample there is no cosine transform of this type.
-        image = np.pad(image, [*((0, int(length == 1)) for length in image.shape[:2]), (0, 0)], mode="edge")
-        waves = dctn(image, type=1, axes=(0, 1), norm="forward")
-        waves[-1] /= 2.0  # the last wave stands for itself and its mirror image, which in the finer picture is another
-        waves[:, -1] /= 2.0
-        size = 2 * image.shape[0] - 1, 2 * image.shape[1] - 1
-        finer = idctn(waves, type=1, s=size, axes=(0, 1), norm="forward")
+        finer = _doubled(_doubled(np.asarray(image, np.float32), 0), 1)
         self.splines = [spline_filter(channel, 3, np.float32, "mirror") for channel in np.moveaxis(finer, -1, 0)]
 
     def warp(self, flow: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -100,6 +98,22 @@ class BandLimited:
         ]
         moved = [map_coordinates(spline, places, mode="mirror", prefilter=False) for spline in self.splines]
         return np.stack(moved, axis=-1)
+
+
+def _doubled(picture: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
+    """A picture with a value between each two along an axis: length n -> 2 n - 1."""
+    picture = np.moveaxis(picture, axis, 0)
+    finer = np.repeat(picture, 2, axis=0)[:-1]
+    finer[1::2] = correlate1d(picture, _half_way(), axis=0, mode="mirror", origin=-1)[:-1]
+    return np.moveaxis(finer, 0, axis)
+
+
+@functools.cache
+def _half_way() -> npt.NDArray[np.float64]:
+    """The weights of the pixels around the place half-way between two of them."""
+    places = np.arange(-REACH, REACH) + 0.5
+    weights = np.sinc(places) * np.i0(TAPER * np.sqrt(1.0 - np.square(places / REACH)))
+    return weights / weights.sum()
 
 
 def sharp_warp(image: npt.ArrayLike, flow: npt.ArrayLike) -> npt.NDArray[np.float32]:

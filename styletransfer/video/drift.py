@@ -24,8 +24,8 @@ class WithoutDrift:
     flow
         Both flows between two frames.
     history
-        Distances of the frames that are looked back to. The farthest that the scene is old enough for tells the drift;
-        with 1 alone nothing is mended.
+        Distances of the frames that are looked back to. The frame at the farthest tells the drift, in a younger scene
+        the first of it; with 1 alone nothing is mended.
     """
 
     def __init__(self, flow: FlowPair, history: Sequence[int]) -> None:
@@ -43,7 +43,7 @@ class WithoutDrift:
         reach = frame.place - max(self.history)
         self._steps = {place: step for place, step in self._steps.items() if place > reach} | {frame.place: back}
         chain = [frame, *reversed(_scene(earlier))]
-        distance = max((each for each in self.history if 1 < each < len(chain)), default=0)
+        distance = min(max(self.history), len(chain) - 1)
         steps = [self._step(*pair) for pair in itertools.pairwise(chain[: distance + 1])]
         moves = [step for step in steps if step is not None]
         if not moves:
