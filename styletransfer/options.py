@@ -47,7 +47,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Few frames are painted, and less carefully; the rest are carried.
     "fast": {
         "keyframes": "auto",
-        "max_gap": 12,
+        "max_gap": 6,
         "slack": 0.2,
         "history": (1,),
         "flow_quality": "fast",

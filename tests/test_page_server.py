@@ -248,7 +248,7 @@ def test_the_hints_follow_the_quality():
     with gradio.Blocks():
         settings = Settings({"seed": 7})
     fast = dict(zip(settings.names, settings.hints("fast"), strict=True))
-    assert fast["max_gap"]["placeholder"] == "12" and fast["seed"]["placeholder"] == "7"
+    assert fast["max_gap"]["placeholder"] == "6" and fast["seed"]["placeholder"] == "7"
     assert fast["flow_quality"]["choices"][0][0] == "as the quality says (fast)"
 
 

@@ -71,8 +71,8 @@ class BandLimited:
     moved by half a pixel, they come through linear interpolation and cubic splines as a blur (numbers in
     `docs/defaults.md`, "Moving paint"). So the values half-way between pixels are found first, by a sinc under a Kaiser
     window (Smith and Gossett 1984, "A flexible sampling-rate conversion method"), and cubic splines read that finer
-    picture (Unser 1999, "Splines: A Perfect Fit for Signal and Image Processing"). The border is mirrored: a kink, which
-    without a window would ring through the whole picture. Whole pixels are moved exactly.
+    picture (Unser 1999, "Splines: A Perfect Fit for Signal and Image Processing"). The border is mirrored, which makes
+    a kink: without a window it would ring through the whole picture. Whole pixels are moved exactly.
 
     Parameters
     ----------

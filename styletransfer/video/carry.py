@@ -167,9 +167,7 @@ def _views(
         share = explained(frame.source[0], warp(one.source[0], back))
         if is_cut(share, one.explained if distance == 1 else 1.0):
             continue
-        certain = masks(back, forth)
-        alike = _alike(one, frame, back, certain)
-        certain = np.where(alike, masks(back, forth, boundaries=False), certain)
+        certain, alike = certainty(frame, one, (back, forth), masks)
         if distance > 1:  # what the nearest shows is looked at by `_new` and `_together`
             certain = certain * alike
         weight = np.maximum(certain - covered, 0.0)
@@ -177,16 +175,17 @@ def _views(
         yield View(place, one, back, certain, weight, sharp_warp(one.result[0], back), share)
 
 
-def _alike(one: Painted, frame: Painted, back: Array, certain: Array) -> Mask:
-    """Where an earlier frame looks like this one, in the light of this one: `(H, W)`.
+def certainty(frame: Painted, one: Painted, flows: tuple[Array, Array], masks: Masks) -> tuple[Array, Mask]:
+    """How far a frame's pixels are seen in another frame, `(H, W)` in [0, 1], and where it looks alike, `(H, W)`.
 
     A motion boundary is doubted since the flow is smeared over both of its sides; but where it leads to what looks
     alike, on most of them, the paint is in its place, and doubt would let it tremble. And over many frames, where a
     picture has no texture, a wrong flow may well lead there and back again, and paint of a thing that has passed would
     be laid over what it has uncovered.
     """
-    now = frame.source[0]
-    return misfit(now, _lit(warp(one.source[0], back), now, certain >= SEEN)) <= ALIKE
+    certain, now = masks(*flows), frame.source[0]
+    alike = misfit(now, _lit(warp(one.source[0], flows[0]), now, certain >= SEEN)) <= ALIKE
+    return np.where(alike, masks(*flows, boundaries=False), certain), alike
 
 
 def _new(nearest: View, frame: Painted) -> tuple[Mask, Array]:

@@ -19,8 +19,8 @@ from ..motion.gaps import Pair, join, settle, to_first, to_last
 from ..motion.scenes import Cuts
 from ..options import StyleOptions
 from ..styles import StyleLike, Styles, read_styles
-from .between import Blend, blend, neighbour, origin
-from .carry import SEEN, FlowPair, Painted, masks_of, repeats
+from .between import Blend, Neighbour, Origin, blend, neighbour, origin
+from .carry import SEEN, FlowPair, Painted, certainty, masks_of, repeats
 from .chain import OnStep, as_good_as, finished, first_picture, load_frames, open_scene, paint, paint_one
 
 HOLE = 2.0
@@ -150,7 +150,8 @@ class Since:
         return Stretch(between, key, self._settled(), self.steps)
 
     def _carried(self, flows: Pair) -> float:
-        return float((self.masks(*flows) >= SEEN).mean())
+        certain, _ = certainty(self.waiting[-1].frame, self.last, flows, self.masks)
+        return float((certain >= SEEN).mean())
 
     def _settled(self) -> Pair:
         """The flows between the latest frame and the key frame, the direct ones looked at, too."""
@@ -243,12 +244,17 @@ class Painter:
             elif change == last:
                 made = frame._replace(result=made.result)
             else:
-                flows = back[change - 1], ahead[change]
-                sides = [neighbour(key, pair[0], self.masks(*pair)) for key, pair in zip(origins, flows, strict=True)]
+                each = zip((before, after), origins, (back[change - 1], ahead[change]), strict=True)
+                sides = [self._moved(frame, *one) for one in each]
                 blended = blend(frame, sides[0], sides[1], change / changes, self.opening or before)
                 made = self._finished(frame, blended)
             last = change
             yield made
+
+    def _moved(self, frame: Painted, key: Painted, origin: Origin, flows: Pair) -> Neighbour:
+        """A key frame as a frame near it shows it, by the flows from that to it, and back."""
+        certain, _ = certainty(frame, key, flows, self.masks)
+        return neighbour(origin, flows[0], certain)
 
     def _finished(self, frame: Painted, blended: Blend) -> Painted:
         """A frame with what its neighbours do not show painted, or, with `refine_steps`, painted a little all over."""
