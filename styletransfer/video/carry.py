@@ -47,6 +47,8 @@ LATELY = 0.9
 
 SETTLING = 8
 """Frames within which paint on what has come into sight may still change: a strip of a pixel has room for no stroke."""
+LOOSE = 0.03
+"""How firmly it is held all the same: free, it would make up for whatever style the rest, which is held, lacks."""
 
 UNTOLD = np.zeros((0,), np.float32)
 """In place of a picture that nobody has told; None could not be stored without pickling."""
@@ -133,7 +135,9 @@ def carry(
         return None
     start, borrowed = _together(views, frame, opening or views[0].origin)
     fresh = _fresh(views[0], frame, borrowed)
-    weights *= ~new * (1.0 - fresh)
+    weights *= 1.0 - fresh
+    weights[views[0].place] += np.float32(LOOSE) * fresh
+    weights *= ~new
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
     return Carried(start[np.newaxis], warped, weights, views[0].explained, borrowed, fresh, made_for, news)
 
@@ -206,8 +210,8 @@ def _new(nearest: View, frame: Painted) -> tuple[Mask, Array]:
 def _fresh(nearest: View, frame: Painted, borrowed: Mask) -> Array:
     """How lately what a frame shows came into sight: from 1, in this very frame, down to 0, `SETTLING` frames ago.
 
-    By so much its paint is not held to what it was: what enters comes in strips of a pixel or two, and if each was held
-    to the first paint it got, they would be stitched together, without strokes.
+    By so much its paint is held to what it was only loosely: what enters comes in strips of a pixel or two, and if each
+    was held to the first paint it got, they would be stitched together, without strokes.
     """
     before = nearest.origin.fresh
     if not before.size:
