@@ -106,10 +106,12 @@ def test_paint_stays_on_what_it_was_painted_on(model):
     assert error((1, 10)) < 0.6 * error((1,))
 
 
-def test_a_clip_taken_up_again_drifts_as_if_never_stopped(model):
+@pytest.mark.parametrize("stop", [3, 6])
+def test_a_clip_taken_up_again_drifts_as_if_never_stopped(model, stop):
     frames, options = pan(9), StyleOptions(steps=2, history=(1, 4), **FEW)
     whole = list(paint(frames, STYLE, options, model=model, flow=Flow(frames)))
     how = {"model": model, "flow": Flow(frames), "first": frames[0]}
-    rest = list(paint(frames[6:], STYLE, options, earlier=[whole[0], *whole[2:6]], **how))
-    for a, b in zip(whole[6:], rest, strict=True):
+    earlier = [whole[0], *whole[max(1, stop - 4) : stop]]
+    rest = list(paint(frames[stop:], STYLE, options, earlier=earlier, **how))
+    for a, b in zip(whole[stop:], rest, strict=True):
         np.testing.assert_array_equal(a.result, b.result)
