@@ -377,11 +377,13 @@ def test_flow_writes_what_the_video_command_takes_again(
     desk: pathlib.Path, quick: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["flow", "clip.mp4", "-o", "motion", "--flow-quality", "fast"]) == 0
-    assert f"wrote the motion between {FRAMES - 1} pairs of frames to motion" in capsys.readouterr().err
+    assert f"wrote the motion between {FRAMES} pairs of frames to motion" in capsys.readouterr().err
     assert sorted(path.name for path in pathlib.Path("motion").glob("*.flo")) == [
         "backward_000002_000001.flo",
+        "backward_000003_000001.flo",  # which tells how far the paint has drifted since the scene began
         "backward_000003_000002.flo",
         "forward_000001_000002.flo",
+        "forward_000001_000003.flo",
         "forward_000002_000003.flo",
     ]
     assert read_image("motion/colors/000002.png").shape == read_image("motion/reliability/000003.png").shape

@@ -25,6 +25,7 @@ from .terminal import load_tensorflow, log, sentence, speaking
 FLOWS = "optical flow: our own (default), OpenCV's DIS, or a folder of files such as forward_1_2.flo"
 MOTION_SETTINGS = (
     "max_size",
+    "history",
     "flow_quality",
     "mask_softness",
     "mask_boundaries",
@@ -76,8 +77,9 @@ A job that was stopped is kept in a folder beside OUT, and the same command goes
   styletransfer flow clip.mp4 -o motion/ --flow-quality best --end 48
   styletransfer video clip.mp4 painting.jpg -o painted.mp4 --flow motion/ --end 48
 
-OUT holds forward_A_B.flo and backward_B_A.flo, which --flow takes again, the flow in colours, the reliability
-masks, and difference.mp4: what lights up in it is what the flow does not explain, and will smear.""",
+OUT holds forward_A_B.flo and backward_B_A.flo, which --flow takes again, for every two neighbours and as far back as
+--history reaches; the flow in colours, the reliability masks, and difference.mp4: what lights up in it is what the flow
+does not explain, and will smear.""",
     "evaluate": """examples:
   styletransfer evaluate clip.mp4 painted.mp4
   styletransfer evaluate clip.mp4 painted.mp4 --style painting.jpg --json measures.json --plot measures.png
