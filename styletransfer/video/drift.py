@@ -46,7 +46,7 @@ class WithoutDrift:
         distance = min(max(self.history), len(chain) - 1)
         steps = [self._step(*pair) for pair in itertools.pairwise(chain[: distance + 1])]
         moves = [step for step in steps if step is not None]
-        if not moves:
+        if len(moves) < 2:  # nothing has moved, or the one move is what the flow found at once says, too
             return back, forth
         slid = drift(functools.reduce(compose, moves), self._between(frame, chain[distance]))
         return back - slid / np.float32(len(moves)), forth
