@@ -115,6 +115,16 @@ def test_a_change_of_brightness_is_no_motion(target):
     assert end_point_error(estimate_flow(faded, target), truth)[4:-4, 4:-4].mean() < 0.25
 
 
+@pytest.mark.parametrize("quality", flow_module.QUALITIES)
+def test_a_fade_is_no_motion(quality):
+    """A sky that brightens from one side to the other, faintly clouded: it seems to move where it only fades in."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH][..., np.newaxis]
+    sky = 120 + 1.2 * y + 0.4 * x + (texture(HEIGHT, WIDTH, seed=9).astype(np.float32) - 128) / 16
+    bright, dark = (np.rint(light * sky).astype(np.uint8) for light in (1.0, 0.7))
+    for flow in estimate_flow_pair(dark, bright, quality=quality):
+        assert np.abs(flow).mean() < 0.2
+
+
 def test_uint8_and_float_are_the_same_picture(target):
     source = moved(target, sinusoidal(HEIGHT, WIDTH, 2.0))
     as_float = estimate_flow(source / 255.0, (target / 255.0).astype(np.float32))

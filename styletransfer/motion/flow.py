@@ -17,6 +17,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from ..pixels import LUMA, check_picture
+from .lighting import in_one_light
 from .matching import to_planes
 from .variational import fused, refined
 from .warping import Flow
@@ -138,13 +139,14 @@ def _same_shape(source: npt.ArrayLike, target: npt.ArrayLike) -> tuple[npt.NDArr
 
 
 def _checked(source: npt.ArrayLike, target: npt.ArrayLike, quality: str) -> tuple[tf.Tensor, tf.Tensor]:
-    """Both pictures as planes `(1, 3, H, W)` in [0, 1]."""
+    """Both pictures as planes `(1, 3, H, W)` in [0, 1], in one light."""
     if quality not in QUALITIES:
         raise ValueError(f"quality is {quality!r}, expected one of {', '.join(QUALITIES)}")
     first, second = (
         picture.astype(np.float32) / np.float32(255.0 if picture.dtype == np.uint8 else 1.0)
         for picture in _same_shape(source, target)
     )
+    first, second = in_one_light(first, second)
     return to_planes(first[np.newaxis]), to_planes(second[np.newaxis])
 
 
