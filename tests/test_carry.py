@@ -110,6 +110,37 @@ def test_a_farther_frame_lends_no_paint_where_it_shows_another_thing():
     assert np.abs(carried.start[0][uncovered] - memory[0].result[0][uncovered]).mean() > 20
 
 
+def carried_on(motion, frames):
+    """What each of some frames of one still picture, but for its light, takes over along the motion at its border."""
+    rng = np.random.default_rng(0)
+    sources = [pixels.to_inside(np.clip(GROUND.astype(int) + 8 * (i % 2), 0, 255).astype(np.uint8)) for i in range(2)]
+    before = Painted(sources[0], rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32), 1, opens=True)
+    for place in range(1, frames + 1):
+        frame = Painted(sources[place % 2], sources[place % 2], 0, place)
+        field = np.broadcast_to(np.array(motion, np.float32), (48, 64, 2))
+        carried = carry([before], frame, (1,), lambda a, b, field=field: (field, -field))
+        yield before, carried
+        told = {name: getattr(carried, name) for name in ("fresh", "drawn_out", "made_for")}
+        before = frame._replace(result=carried.start, **told)
+
+
+def test_a_border_that_trembles_keeps_its_paint():
+    for motion in ((0.2, 0.1), (-0.3, 0.2), (0.01, -0.4)):
+        before, carried = next(carried_on(motion, 1))
+        assert not carried.borrowed.any()
+        assert (carried.reliability[0] == 1.0).all()
+        edges = np.zeros((48, 64), bool)
+        edges[0] = edges[-1] = edges[:, 0] = edges[:, -1] = True
+        moved = warp(before.result[0], np.broadcast_to(np.array(motion, np.float32), (48, 64, 2)), border="nearest")
+        assert np.corrcoef(carried.start[0][edges].ravel(), moved[edges].ravel())[0, 1] > 0.9
+
+
+def test_what_enters_by_parts_of_a_pixel_is_new_by_whole_ones():
+    borrowed = [carried.borrowed for _, carried in carried_on((0.2, 0.0), 9)]
+    assert [one[:, -1].any() for one in borrowed] == 3 * [False, False, True]
+    assert not any(one[:, :-1].any() for one in borrowed)
+
+
 def test_flow_is_asked_where_something_is_left_to_cover_and_once_for_the_drift(model):
     frame = GROUND
     asked = []

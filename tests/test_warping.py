@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import map_coordinates
 
-from styletransfer.motion.warping import BandLimited, bicubic, inside, sharp_warp, warp
+from styletransfer.motion.warping import BandLimited, bicubic, drawn_in, inside, sharp_warp, warp
 
 SHAPES = [(1, 1), (1, 6), (5, 1), (7, 9)]
 
@@ -104,6 +104,22 @@ def test_a_wild_flow_stays_within_the_picture_values(border, value):
     moved = warp(image, constant_flow((5, 6), value, 0.0), border=border)
     np.testing.assert_array_equal(moved, 0.0 if border == 0.0 else 7.0)
     assert not inside(constant_flow((5, 6), value, 0.0)).any()
+
+
+@given(
+    st.sampled_from(SHAPES).flatmap(
+        lambda shape: hnp.arrays(np.float32, (*shape, 2), elements=st.floats(-4, 4, width=32))
+    ),
+    st.floats(0, 3),
+)
+def test_a_flow_is_drawn_in_to_the_edge_where_it_leads_a_little_beyond_the_frame(flow, reach):
+    drawn, beyond = drawn_in(flow, reach)
+    assert drawn.dtype == beyond.dtype == np.float32
+    np.testing.assert_array_equal(beyond == 0, inside(flow))
+    near = (beyond > 0) & (beyond <= reach)
+    assert inside(drawn)[near].all()
+    np.testing.assert_array_equal(drawn[~near], flow[~near])
+    assert np.abs(drawn - flow).max() <= reach + 1e-5  # rounding
 
 
 def test_misfits_are_named():

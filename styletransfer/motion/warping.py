@@ -128,6 +128,27 @@ def inside(flow: Array) -> Array:
     return within if tf.is_tensor(flow) else within.numpy()
 
 
+def drawn_in(flow: Flow, reach: Array) -> tuple[Flow, npt.NDArray[np.float32]]:
+    """The flow, but to the edge of the frame from where it leads beyond it by at most `reach` pixels.
+
+    Parameters
+    ----------
+    flow : (H, W, 2), pixels
+    reach : (H, W) or a number, pixels
+
+    Returns
+    -------
+    float32 (H, W, 2); float32 (H, W), how many pixels beyond the frame the flow led
+    """
+    height, width = flow.shape[:2]
+    grid = np.moveaxis(np.mgrid[:height, :width].astype(np.float32), 0, -1)[..., ::-1]
+    place = grid + flow
+    nearest = np.clip(place, 0, (width - 1, height - 1)).astype(np.float32)
+    beyond = np.abs(place - nearest).max(axis=-1)
+    near = (beyond <= reach)[..., np.newaxis] & (place != nearest)
+    return np.where(near, nearest - grid, flow), beyond
+
+
 def positions(flow: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Where each pixel goes: flow `(B, H, W, 2)` -> x, y, each `(B, H, W)`."""
     height, width = tf.unstack(tf.shape(flow)[1:3])

@@ -15,7 +15,7 @@ from ..motion.filling import ALIKE, borrow, light, misfit, recolored, strays
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import Mask, reliability
 from ..motion.scenes import explained, is_cut
-from ..motion.warping import sharp_warp, warp
+from ..motion.warping import drawn_in, sharp_warp, warp
 from ..options import StyleOptions
 
 Array = npt.NDArray[np.float32]
@@ -35,6 +35,10 @@ SEEN = 0.5
 
 BEYOND = -1000.0
 """What an earlier frame shows beyond its border, where the flow has no answer: it looks like nothing in the frame."""
+
+DRAWN_OUT = 0.5
+"""Pixels by which paint may be drawn out at the border before what enters there is new: if any part of a pixel were,
+the outermost ones would be painted anew in every frame, and flicker."""
 
 STALE = 30.0
 """Difference in grey levels between the light of a frame and of what its paint was made for, from which it is new."""
@@ -68,6 +72,7 @@ class Painted(NamedTuple):
     news: float = 0.0  # share of the frame that has lately become something else than its paint was made for
     loss: float = 0.0  # that the evaluations ended at
     fresh: Array = UNTOLD  # (H, W), how lately a pixel came into sight, see `_fresh`; untold: none of late
+    drawn_out: Array = UNTOLD  # (H, W), pixels by which its paint is, at the border, see `DRAWN_OUT`; untold: none
     regions: Array = UNTOLD  # (R, H, W), which style goes where, see `styles.region_shares`; untold: one everywhere
     leaving: Array = UNTOLD  # (H, W, 3), the painting before this one, which dissolves, see `dissolve`
     left: float = 0.0  # how much of it is still to be seen
@@ -82,6 +87,7 @@ class Carried(NamedTuple):
     explained: float  # how much of the frame the nearest of them explains
     borrowed: Mask  # (H, W), what none of them shows
     fresh: Array  # (H, W), what came into sight of late, see `Painted`
+    drawn_out: Array  # (H, W), see `Painted`
     made_for: Array  # (H, W, 3), the light of what the start was painted for
     news: float  # see `Painted`
 
@@ -139,7 +145,9 @@ def carry(
     weights[views[0].place] += np.float32(LOOSE) * fresh
     weights *= ~new
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
-    return Carried(start[np.newaxis], warped, weights, views[0].explained, borrowed, fresh, made_for, news)
+    drawn_out = np.where(views[0].certain >= SEEN, views[0].drawn_out, np.float32(0.0))
+    share = views[0].explained
+    return Carried(start[np.newaxis], warped, weights, share, borrowed, fresh, drawn_out, made_for, news)
 
 
 class View(NamedTuple):
@@ -151,6 +159,7 @@ class View(NamedTuple):
     certain: Array  # (H, W), its reliability
     weight: Array  # (H, W), what nearer frames leave of that
     result: Array  # (H, W, 3), its result, moved
+    drawn_out: Array  # (H, W), pixels by which that is, at the border
     explained: float
 
 
@@ -171,12 +180,14 @@ def _views(
         share = explained(frame.source[0], warp(one.source[0], back))
         if is_cut(share, one.explained if distance == 1 else 1.0):
             continue
+        before_it = warp(one.drawn_out, back, border="nearest") if one.drawn_out.size else np.float32(0.0)
+        back, beyond = drawn_in(back, DRAWN_OUT - before_it)
         certain, alike = certainty(frame, one, (back, forth), masks)
         if distance > 1:  # what the nearest shows is looked at by `_new` and `_together`
             certain = certain * alike
         weight = np.maximum(certain - covered, 0.0)
         covered += certain
-        yield View(place, one, back, certain, weight, sharp_warp(one.result[0], back), share)
+        yield View(place, one, back, certain, weight, sharp_warp(one.result[0], back), before_it + beyond, share)
 
 
 def certainty(frame: Painted, one: Painted, flows: tuple[Array, Array], masks: Masks) -> tuple[Array, Mask]:

@@ -114,7 +114,7 @@ def paint_one(
     carried = carry(memory, frame, history, flow, opening, masks=masks) if holds(options) else None
     if carried is None:
         return open_scene(styles, frame, options, on_step)
-    told = {name: getattr(carried, name) for name in ("explained", "fresh", "made_for", "news")}
+    told = {name: getattr(carried, name) for name in ("explained", "fresh", "drawn_out", "made_for", "news")}
     frame = frame._replace(**told)
     if options.warm_start:
         frame = frame._replace(result=carried.start)

@@ -17,10 +17,11 @@ from scipy.ndimage import gaussian_filter
 from ..image import prepare
 from ..motion.gaps import Pair, join, settle, to_first, to_last
 from ..motion.scenes import Cuts
+from ..motion.warping import drawn_in
 from ..options import StyleOptions
 from ..styles import StyleLike, Styles, read_styles
 from .between import Blend, Neighbour, Origin, blend, neighbour, origin
-from .carry import SEEN, FlowPair, Painted, certainty, masks_of, repeats
+from .carry import DRAWN_OUT, SEEN, FlowPair, Painted, certainty, masks_of, repeats
 from .chain import OnStep, as_good_as, finished, first_picture, load_frames, open_scene, paint, paint_one
 
 HOLE = 2.0
@@ -253,8 +254,9 @@ class Painter:
 
     def _moved(self, frame: Painted, key: Painted, origin: Origin, flows: Pair) -> Neighbour:
         """A key frame as a frame near it shows it, by the flows from that to it, and back."""
-        certain, _ = certainty(frame, key, flows, self.masks)
-        return neighbour(origin, flows[0], certain)
+        back, _ = drawn_in(flows[0], DRAWN_OUT)
+        certain, _ = certainty(frame, key, (back, flows[1]), self.masks)
+        return neighbour(origin, back, certain)
 
     def _finished(self, frame: Painted, blended: Blend) -> Painted:
         """A frame with what its neighbours do not show painted, or, with `refine_steps`, painted a little all over."""
