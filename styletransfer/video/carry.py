@@ -180,14 +180,14 @@ def _views(
         share = explained(frame.source[0], warp(one.source[0], back))
         if is_cut(share, one.explained if distance == 1 else 1.0):
             continue
-        before_it = warp(one.drawn_out, back, border="nearest") if one.drawn_out.size else np.float32(0.0)
-        back, beyond = drawn_in(back, DRAWN_OUT - before_it)
+        drawn_out = warp(one.drawn_out, back, border="nearest") if one.drawn_out.size else np.float32(0.0)
+        back, beyond = drawn_in(back, DRAWN_OUT - drawn_out)
         certain, alike = certainty(frame, one, (back, forth), masks)
         if distance > 1:  # what the nearest shows is looked at by `_new` and `_together`
             certain = certain * alike
         weight = np.maximum(certain - covered, 0.0)
         covered += certain
-        yield View(place, one, back, certain, weight, sharp_warp(one.result[0], back), before_it + beyond, share)
+        yield View(place, one, back, certain, weight, sharp_warp(one.result[0], back), drawn_out + beyond, share)
 
 
 def certainty(frame: Painted, one: Painted, flows: tuple[Array, Array], masks: Masks) -> tuple[Array, Mask]:
