@@ -139,8 +139,10 @@ def test_only_missing_pixels_are_filled():
     frame, painted = halves()
     missing = np.zeros(frame.shape[:2], bool)
     missing[3:9, 5:7] = True
-    filled = borrow(np.zeros_like(frame), frame, missing, model=frame, painting=painted + 1)
-    assert (filled[~missing] == 0).all() and (filled[missing] > 0).any(axis=-1).all()
+    moved = np.where(missing[..., np.newaxis], np.float32(0), painted + 1)
+    filled = borrow(moved, frame, missing, model=frame, painting=painted + 1)
+    assert (filled == moved)[~missing].all() and (filled[missing] > 0).any(axis=-1).all()
+    np.testing.assert_allclose(filled[missing], (painted + 1)[missing], atol=1.0)
 
 
 def test_no_strokes_come_from_the_border_of_a_painting():
@@ -155,6 +157,17 @@ def test_no_strokes_come_from_the_border_of_a_painting():
         how = {"model": frame, "ground": frame, "turn": turn}
         one, same = (borrow(painting, frame, missing, painting=each, **how) for each in (painting, other))
         np.testing.assert_array_equal(one, same)
+
+
+def test_broad_strokes_are_borrowed_with_the_fine_ones():
+    """On what is flat nothing but strokes tells what is new from the rest, broad or fine."""
+    frame = np.full((96, 128, 3), 90, np.float32)
+    missing = np.zeros((96, 128), bool)
+    missing[:, 100:] = True
+    for size in (0.5, 1.0):
+        painting = texture(96, 128, seed=5, smooth=size).astype(np.float32)
+        filled = borrow(painting, frame, missing, model=frame, painting=painting)
+        assert filled[:, 102:-2].std() > 0.8 * painting[:, :100].std()
 
 
 def test_strips_that_enter_one_after_the_other_take_strokes_from_different_places():

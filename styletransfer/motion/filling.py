@@ -25,7 +25,7 @@ motion boundary, does."""
 STROKE = 0.02
 """Sigma of the blur that tells strokes from the light under them, in longer sides."""
 GROUND = 0.005
-"""The same for strokes that are borrowed: what is new keeps its outlines."""
+"""The same for the ground under strokes that are borrowed: what is new keeps its outlines."""
 NEAR = 4.0
 """Blocks over which paint tints what is missing beside it."""
 KNOWN = 0.1
@@ -92,13 +92,11 @@ def borrow(
     chosen = best.repeat(step, axis=0).repeat(step, axis=1)[: missing.shape[0], : missing.shape[1]]
     missing = missing & (chosen >= 0)
     places = np.argwhere(missing) + step * steps[chosen[missing]]
-    filled = moved.copy()
-    last = np.array(missing.shape) - 1
-    edge = np.minimum(EDGE, last // 2)
-    filled[missing] = painting[tuple(np.clip(places, edge, last - edge).T)]
+    strokes = _strokes(model, painting)[tuple(np.clip(places, 0, np.array(missing.shape) - 1).T)]
     ground = recolored(frame, moved, missing, model, painting) if ground is None else ground
     tint, _ = _beside(moved - ground, frame, ~missing, missing)
-    filled[missing] += (ground - _ground(filled))[missing] + tint
+    filled = moved.copy()
+    filled[missing] = ground[missing] + tint + strokes
     return filled
 
 
@@ -148,6 +146,19 @@ def _in_colors(picture: Array, model: Array, painting: Array) -> Array:
     colors = colors_of(model, painting)
     least, most = (bound(painting.reshape(-1, 3), axis=0) for bound in (np.min, np.max))
     return np.asarray(np.clip(picture @ colors[:3] + colors[3], least, most), np.float32)
+
+
+def _strokes(model: Array, painting: Array) -> Array:
+    """What a painting has that its model, in its colours, has not, but for its light: `(H, W, 3)`.
+
+    The painting less its own ground would be its finest strokes only, and what borrows them dull beside the rest. At
+    the border is what lies `EDGE` pixels from it.
+    """
+    edge = [min(EDGE, (side - 1) // 2) for side in painting.shape[:2]]
+    inside = tuple(slice(cut, side - cut) for cut, side in zip(edge, painting.shape, strict=False))
+    ground = _ground(model[inside])
+    found = painting[inside] - _in_colors(ground, ground, _ground(painting[inside]))
+    return np.pad(found - light(found), [*((cut, cut) for cut in edge), (0, 0)], mode="edge")
 
 
 def _ground(picture: Array) -> Array:
