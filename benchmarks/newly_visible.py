@@ -6,8 +6,10 @@ For some frames of a clip: the pixels that the frame before does not show (Ruder
 widened by a few, and on these pixels alone the style loss (Gram matrices of block1_conv1, block2_conv1 and
 block3_conv1) and the content loss (block3_conv2, which holds what things look like) of the painted clip, as ratios to
 those of the same frame painted from itself, alone, with 150 evaluations. A bare patch has several times the style loss;
-a smear or a ghost has more content loss, but not much more. Methods are those of `steadiness.py`. Two more rows say
-what the numbers can tell: the frame left bare, and the painting of another frame in its place.
+a smear or a ghost has more content loss, but not much more. Methods are those of `steadiness.py`, with a second row
+each: features look at their surroundings, so that of a strip of a few pixels they tell what is beside it, and there
+these pixels lie in the frame painted alone. Two more rows say what the numbers can tell: the frame left bare, and the
+painting of another frame in its place.
 """
 
 import pathlib
@@ -69,6 +71,8 @@ def main() -> None:
             arguments.out.mkdir(parents=True, exist_ok=True)
             write_image(arguments.out / f"{name}_{place:04d}.png", sheet)
         row(name, dict(enumerate(painted)))
+        inside = {i: np.where(mask[..., np.newaxis], painted[i], alone[i]) for i, mask in masks.items()}
+        row(f"{name}, set into the frames painted alone", inside)
 
 
 def chosen(frames: list[np.ndarray], count: int) -> dict[int, np.ndarray]:
