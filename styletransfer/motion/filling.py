@@ -155,7 +155,7 @@ def _strokes(model: Array, painting: Array) -> Array:
     the border is what lies `EDGE` pixels from it.
     """
     edge = [min(EDGE, (side - 1) // 2) for side in painting.shape[:2]]
-    inside = tuple(slice(cut, side - cut) for cut, side in zip(edge, painting.shape, strict=False))
+    inside = tuple(slice(cut, -cut or None) for cut in edge)
     ground = _ground(model[inside])
     found = painting[inside] - _in_colors(ground, ground, _ground(painting[inside]))
     return np.pad(found - light(found), [*((cut, cut) for cut in edge), (0, 0)], mode="edge")
