@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
-from styletransfer.motion.filling import EDGE, borrow, colors_of, recolored, smooth, strays
+from styletransfer.motion.filling import EDGE, Lender, borrow, colors_of, recolored, smooth, strays
 
 
 def halves(height=40, width=60, split=20):
@@ -27,7 +27,7 @@ def test_strokes_come_from_where_the_picture_looks_alike():
     strokes[20:] = 0  # the dark half is painted in rough strokes, the light half is smooth
     missing = np.zeros(frame.shape[:2], bool)
     missing[:, 50:] = True
-    filled = borrow(painted, frame, missing, model=frame, painting=painted + strokes)
+    filled = borrow(painted, frame, missing, Lender(frame, painted + strokes))
     assert filled[:14, 50:].std(axis=(0, 1)).min() > 10 and filled[30:, 50:].std(axis=(0, 1)).max() < 2
 
 
@@ -39,7 +39,7 @@ def test_the_light_under_the_strokes_is_the_frames_in_the_paintings_colours():
     frame = model.copy()
     frame[:, 50:] = texture(48, 14, seed=4, smooth=6.0)  # what enters was never there before
     painting = model @ mix + 9
-    filled = borrow(painting, frame, missing, model=model, painting=painting)
+    filled = borrow(painting, frame, missing, Lender(model, painting))
     expected = frame @ mix + 9
     assert np.abs(filled - expected)[2:-2, 52:-2].mean() < 0.35 * np.abs(expected - expected.mean((0, 1))).mean()
 
@@ -50,7 +50,7 @@ def test_in_a_fade_from_black_the_colours_are_those_of_the_light_that_there_is()
     model, painted = 0.02 * frame, 40.0 + 0.6 * frame
     missing = np.zeros((48, 64), bool)
     missing[:, 50:] = True
-    filled = borrow(painted, frame, missing, model=model, painting=painted)
+    filled = borrow(painted, frame, missing, Lender(model, painted))
     assert np.abs(filled - painted)[missing].mean() < 0.25 * painted.std()
     assert filled.min() >= 0.0 and filled.max() <= 255.0
 
@@ -63,14 +63,14 @@ def test_the_colours_are_the_openings_as_long_as_they_tell_those_of_the_paint():
     pale = painting.mean() + 0.8 * (painting - painting.mean()) + strokes
     missing = np.zeros((48, 64), bool)
     missing[:, 50:] = True
-    ground = recolored(frame, pale, missing, frame, painting)
+    ground = recolored(frame, pale, missing, Lender(frame, painting))
     np.testing.assert_allclose(ground, smooth(painting, 1.0), atol=2.0)
 
 
 def test_where_nothing_is_left_the_colours_are_those_of_the_opening():
     frame, painted = halves()
     missing = np.ones(frame.shape[:2], bool)
-    filled = borrow(np.zeros_like(frame), frame, missing, model=frame, painting=painted)
+    filled = borrow(np.zeros_like(frame), frame, missing, Lender(frame, painted))
     assert np.abs(filled - painted)[5:12].mean() < 12.0
 
 
@@ -83,7 +83,7 @@ def test_what_looks_alike_beside_it_tints_what_is_missing():
     missing = np.zeros((40, 60), bool)
     missing[:, :4] = True
     moved = np.where(missing[..., np.newaxis], np.float32(0), painting)
-    filled = borrow(moved, frame, missing, model=frame, painting=painting)
+    filled = borrow(moved, frame, missing, Lender(frame, painting))
     assert np.abs(filled[2:16, :4] - (0, 0, 200)).mean() < 25
     assert np.abs(filled[24:38, :4] - (200, 0, 0)).mean() < 25
 
@@ -97,7 +97,7 @@ def test_paint_that_a_thing_leaves_on_the_ground_is_told_from_that_of_the_ground
     painting += np.random.default_rng(0).normal(0, 8, painting.shape).astype(np.float32)
     doubtful = np.zeros((60, 90), bool)
     doubtful[16:44, 32:63], doubtful[22:38, 42:53] = True, False  # a band around the outline
-    found = strays(painting, frame, doubtful, recolored(frame, painting, doubtful, frame, painting))
+    found = strays(painting, frame, doubtful, recolored(frame, painting, doubtful, Lender(frame, painting)))
     assert not found[~doubtful].any()
     assert found[24:36, 37:39].mean() > 0.9 and found[24:36, 56:58].mean() > 0.9  # beyond the outline
     assert not found[24:36, 32:34].any() and not found[24:36, 61:63].any()  # paint of the ground
@@ -106,7 +106,7 @@ def test_paint_that_a_thing_leaves_on_the_ground_is_told_from_that_of_the_ground
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.floats(0.01, 100.0))
 def test_no_ground_is_beyond_the_colours_of_the_paint(missing, brighter):
     moved, painting, frame, model = np.random.default_rng(0).uniform(1, 255, (4, *missing.shape, 3)).astype(np.float32)
-    ground = recolored(np.float32(brighter) * frame, moved, missing, model, painting)
+    ground = recolored(np.float32(brighter) * frame, moved, missing, Lender(model, painting))
     assert ground.min() >= min(moved.min(), painting.min()) - 1e-3
     assert ground.max() <= max(moved.max(), painting.max()) + 1e-3
 
@@ -114,7 +114,7 @@ def test_no_ground_is_beyond_the_colours_of_the_paint(missing, brighter):
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_only_what_is_doubtful_is_a_stray_at_any_size(doubtful):
     moved, painting, frame = np.random.default_rng(0).uniform(1, 255, (3, *doubtful.shape, 3)).astype(np.float32)
-    found = strays(moved, frame, doubtful, recolored(frame, moved, doubtful, frame, painting))
+    found = strays(moved, frame, doubtful, recolored(frame, moved, doubtful, Lender(frame, painting)))
     assert found.shape == doubtful.shape and not (found & ~doubtful).any()
 
 
@@ -123,7 +123,7 @@ def test_what_a_moving_thing_uncovers_loses_its_paint_however_well_the_surroundi
     missing = np.zeros(frame.shape[:2], bool)
     missing[:, 30:33] = True  # behind a thing with black paint
     dragged = np.where(missing[..., np.newaxis], np.float32(0), painted)
-    filled = borrow(dragged, frame, missing, model=frame, painting=painted)
+    filled = borrow(dragged, frame, missing, Lender(frame, painted))
     middle = slice(5, 12)  # far from where the halves meet
     np.testing.assert_allclose(filled[middle, 30:33], painted[middle, 30:33], atol=12)
 
@@ -140,7 +140,7 @@ def test_only_missing_pixels_are_filled():
     missing = np.zeros(frame.shape[:2], bool)
     missing[3:9, 5:7] = True
     moved = np.where(missing[..., np.newaxis], np.float32(0), painted + 1)
-    filled = borrow(moved, frame, missing, model=frame, painting=painted + 1)
+    filled = borrow(moved, frame, missing, Lender(frame, painted + 1))
     assert (filled == moved)[~missing].all() and (filled[missing] > 0).any(axis=-1).all()
     np.testing.assert_allclose(filled[missing], (painted + 1)[missing], atol=1.0)
 
@@ -154,8 +154,8 @@ def test_no_strokes_come_from_the_border_of_a_painting():
     missing = np.zeros((48, 64), bool)
     missing[-4:] = missing[:, :6] = True
     for turn in range(8):
-        how = {"model": frame, "ground": frame, "turn": turn}
-        one, same = (borrow(painting, frame, missing, painting=each, **how) for each in (painting, other))
+        how = {"ground": frame, "turn": turn}
+        one, same = (borrow(painting, frame, missing, Lender(frame, each), **how) for each in (painting, other))
         np.testing.assert_array_equal(one, same)
 
 
@@ -166,7 +166,7 @@ def test_broad_strokes_are_borrowed_with_the_fine_ones():
     missing[:, 100:] = True
     for size in (0.5, 1.0):
         painting = texture(96, 128, seed=5, smooth=size).astype(np.float32)
-        filled = borrow(painting, frame, missing, model=frame, painting=painting)
+        filled = borrow(painting, frame, missing, Lender(frame, painting))
         assert filled[:, 102:-2].std() > 0.8 * painting[:, :100].std()
 
 
@@ -175,8 +175,8 @@ def test_strips_that_enter_one_after_the_other_take_strokes_from_different_place
     painting = frame + np.random.default_rng(0).normal(0, 20, frame.shape).astype(np.float32)
     missing = np.zeros((40, 60), bool)
     missing[:, 55:] = True
-    settings = {"model": frame, "painting": painting}
-    strips = [borrow(painting, frame, missing, turn=turn, **settings)[:, 55:] for turn in range(6)]
+    lender = Lender(frame, painting)
+    strips = [borrow(painting, frame, missing, lender, turn=turn)[:, 55:] for turn in range(6)]
     for i, a in enumerate(strips):
         assert all(np.abs(a - b).mean() > 5 for b in strips[:i])
 
@@ -185,7 +185,7 @@ def test_strips_that_enter_one_after_the_other_take_strokes_from_different_place
 def test_any_size_and_mask_is_filled_with_finite_paint(missing, turn):
     rng = np.random.default_rng(0)
     moved, painted, frame = rng.uniform(1, 255, (3, *missing.shape, 3)).astype(np.float32)
-    filled = borrow(moved, frame, missing, model=frame, painting=painted, turn=turn)
+    filled = borrow(moved, frame, missing, Lender(frame, painted), turn=turn)
     assert filled.shape == painted.shape and filled.dtype == np.float32 and np.isfinite(filled).all()
     np.testing.assert_array_equal(filled[~missing], moved[~missing])
 

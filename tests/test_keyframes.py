@@ -11,6 +11,7 @@ from test_carry import Flight
 from test_frames import FEW, SCENE, STYLE, pan, still, true_flow
 
 from styletransfer import metrics, pixels
+from styletransfer.motion.filling import Lender
 from styletransfer.options import StyleOptions
 from styletransfer.video.between import Neighbour, blend, choose, mix
 from styletransfer.video.carry import BEYOND, Painted, both_ways
@@ -271,7 +272,8 @@ def test_paint_changes_evenly_from_one_key_frame_to_the_next(unlike):
     other = (1.0 - unlike) * strokes(0) + unlike * strokes(1) - 128.0
     pictures = strokes(0), np.float32(128.0 + other * 40.0 / other.std())
     sides = [Neighbour(np.ones((256, 384), np.float32), source, picture, ASIS) for picture in pictures]
-    path = [blend(frame, *sides, when, frame).picture for when in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    lender = Lender(source, source)
+    path = [blend(frame, *sides, when, lender).picture for when in (0.0, 0.25, 0.5, 0.75, 1.0)]
     changes = [np.square(b - a).mean() for a, b in itertools.pairwise(path)]
     assert max(changes) < 1.25 * min(changes)
 
@@ -282,7 +284,7 @@ def test_paint_near_what_lies_beyond_a_border_is_shared_as_elsewhere():
     before, after = (Neighbour(np.ones((256, 384), np.float32), source, strokes(seed), ASIS) for seed in (0, 1))
     beyond = np.arange(384) < 20
     cut = before._replace(certain=before.certain * ~beyond, source=np.where(beyond[:, np.newaxis], BEYOND, source))
-    whole, part = (blend(frame, side, after, 0.3, frame).picture for side in (before, cut))
+    whole, part = (blend(frame, side, after, 0.3, Lender(source, source)).picture for side in (before, cut))
     np.testing.assert_allclose(part[:, 33:], whole[:, 33:], atol=0.5)
 
 
@@ -296,7 +298,9 @@ def test_a_flash_between_two_key_frames_comes_through_in_the_colours_of_the_pain
     dark, flash, painting = lights(50.0, 90.0, paint)
     frame, everywhere = Painted(flash[np.newaxis], flash[np.newaxis], 0), np.ones((64, 96), np.float32)
     side = Neighbour(everywhere, dark, painting, gain * ASIS)
-    np.testing.assert_allclose(blend(frame, side, side, 0.5, frame).picture, paint + gain * 40.0, atol=0.1)
+    np.testing.assert_allclose(
+        blend(frame, side, side, 0.5, Lender(flash, flash)).picture, paint + gain * 40.0, atol=0.1
+    )
 
 
 @pytest.mark.parametrize("gain", [1.0, 12.0])
@@ -306,5 +310,5 @@ def test_a_fade_changes_the_paint_between_two_key_frames_no_more_than_from_one_t
     start, now, end, before, after = lights(20.0, level, 220.0, 130.0, 150.0)
     frame, everywhere = Painted(now[np.newaxis], now[np.newaxis], 0), np.ones((64, 96), np.float32)
     sides = [Neighbour(everywhere, *one, gain * ASIS) for one in ((start, before), (end, after))]
-    picture = blend(frame, *sides, 0.5, frame).picture
+    picture = blend(frame, *sides, 0.5, Lender(now, now)).picture
     assert picture.min() > 125.0 and picture.max() < 155.0

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -44,27 +45,72 @@ GOLDEN = math.pi * (3.0 - math.sqrt(5.0))
 """The angle that spreads points evenly over a disc."""
 
 
+class Colors(NamedTuple):
+    """Those that a painting gives to a picture, and none beyond its own."""
+
+    affine: Array  # (4, 3), see `colors_of`
+    least: Array  # (3,)
+    most: Array  # (3,)
+
+    @classmethod
+    def between(cls, model: Array, painting: Array) -> "Colors":
+        """Those of a painting of `model`, `(..., 3)` both."""
+        values = painting.reshape(-1, 3)
+        return cls(colors_of(model, painting), values.min(axis=0), values.max(axis=0))
+
+    def on(self, picture: Array) -> Array:
+        """A picture `(..., 3)` in these colours."""
+        return np.asarray(np.clip(picture @ self.affine[:3] + self.affine[3], self.least, self.most), np.float32)
+
+
+class Lender:
+    """A painted frame, and what others borrow of it, which is found once, when it is needed first.
+
+    It had better be one that was painted in full, such as the first of its scene: paint that was borrowed from borrowed
+    paint, frame after frame, turns into scales. Its `EDGE` outermost pixels lend no strokes: they go with its border.
+    """
+
+    def __init__(self, model: Array, painting: Array) -> None:
+        """A frame and its result, `(H, W, 3)` both."""
+        self.model, self.painting = model, painting
+
+    @functools.cached_property
+    def colors(self) -> Colors:
+        """Those that the painting gives to the frame."""
+        return Colors.between(_ground(self.model), _ground(self.painting))
+
+    @functools.cached_property
+    def strokes(self) -> Array:
+        """What the painting has that the frame, in its colours, has not, but for its light: `(H, W, 3)`.
+
+        The painting less its own ground would be its finest strokes only, and what borrows them dull beside the rest.
+        At the border is what lies `EDGE` pixels from it.
+        """
+        cuts = [min(EDGE, (side - 1) // 2) for side in self.model.shape[:2]]
+        inside = tuple(slice(cut, -cut or None) for cut in cuts)
+        ground, painting = _ground(self.model[inside]), self.painting[inside]
+        found = painting - Colors.between(ground, _ground(painting)).on(ground)
+        return np.pad(found - light(found), [*((cut, cut) for cut in cuts), (0, 0)], mode="edge")
+
+    @functools.cached_property
+    def looks(self) -> Array:
+        """The means of the frame's blocks, see `_blocks`."""
+        return _blocks(self.model, _block(self.model.shape))
+
+
 def borrow(
-    moved: Array,
-    frame: Array,
-    missing: Mask,
-    *,
-    model: Array,
-    painting: Array,
-    ground: Array | None = None,
-    turn: int = 0,
+    moved: Array, frame: Array, missing: Mask, lender: Lender, *, ground: Array | None = None, turn: int = 0
 ) -> Array:
     """`moved`, with better paint at the missing pixels: the strokes of a painting, in the light of the frame.
 
-    A missing pixel takes the strokes that lie at one of a few displacements from it in `painting`, the one at which
-    `model`, which was painted there, differs least from the frame in a window around it. Under the strokes lies the
-    frame, blurred, in the colours that the painting gives to the model's, tinted like the paint beside it on what looks
+    A missing pixel takes the strokes that lie at one of a few displacements from it in the painting, the one at which
+    the frame that was painted there differs least from this one in a window around it. Under the strokes lies this
+    frame, blurred, in the colours that the painting gives to its own, tinted like the paint beside it on what looks
     alike: so clouds stay clouds, water that is blue beside it does not turn yellow, and there are no steps between
     patches. The optimisation only has to fit the strokes in.
 
-    The painting had better be one that was painted in full, such as the first of its scene: paint that was borrowed
-    from borrowed paint, frame after frame, turns into scales. Mirroring the border instead draws kaleidoscopes,
-    repeating it draws streaks, and the bare frame stays bare for many frames (all tried, see `docs/defaults.md`).
+    Mirroring the border instead draws kaleidoscopes, repeating it draws streaks, and the bare frame stays bare for many
+    frames (all tried, see `docs/defaults.md`).
 
     Parameters
     ----------
@@ -74,8 +120,8 @@ def borrow(
         `(H, W, 3)`, the present frame.
     missing
         `(H, W)`, where the flow is not to be trusted, and what it offers does not look like the frame.
-    model, painting
-        `(H, W, 3)`, a frame and its result.
+    lender
+        What paint is taken from.
     ground
         What `recolored` gives, if it is known already.
     turn
@@ -88,12 +134,12 @@ def borrow(
     """
     step = _block(missing.shape)
     window = _window(missing.shape) // step
-    steps, best = _nearest_in_looks(_blocks(frame, step), _blocks(model, step), window, turn)
+    steps, best = _nearest_in_looks(_blocks(frame, step), lender.looks, window, turn)
     chosen = best.repeat(step, axis=0).repeat(step, axis=1)[: missing.shape[0], : missing.shape[1]]
     missing = missing & (chosen >= 0)
     places = np.argwhere(missing) + step * steps[chosen[missing]]
-    strokes = _strokes(model, painting)[tuple(np.clip(places, 0, np.array(missing.shape) - 1).T)]
-    ground = recolored(frame, moved, missing, model, painting) if ground is None else ground
+    strokes = lender.strokes[tuple(np.clip(places, 0, np.array(missing.shape) - 1).T)]
+    ground = recolored(frame, moved, missing, lender) if ground is None else ground
     tint, _ = _beside(moved - ground, frame, ~missing, missing)
     filled = moved.copy()
     filled[missing] = ground[missing] + tint + strokes
@@ -124,41 +170,20 @@ def strays(moved: Array, frame: Array, doubtful: Mask, ground: Array) -> Mask:
     return found
 
 
-def recolored(frame: Array, moved: Array, missing: Mask, model: Array, painting: Array) -> Array:
-    """The ground of a frame in the colours that the painting gives to its model; the arguments as for `borrow`.
+def recolored(frame: Array, moved: Array, missing: Mask, lender: Lender) -> Array:
+    """The ground of a frame in the colours that a painting gives to its model; the arguments as for `borrow`.
 
     In a fade from black the model is nearly black, and what it says of colours in daylight is nonsense. So where it
     tells those of the paint that is not missing far worse than they tell themselves, they are taken. (Always taken they
     would fade: a fit is paler than what it fits, and the next frame fits it again.) None is beyond the paint's own.
     """
     ground, paint, known = _ground(frame), _ground(moved), ~missing
-    model, painting = _ground(model), _ground(painting)
-    found = _in_colors(ground, model, painting)
+    found = lender.colors.on(ground)
     if known.mean() < KNOWN:
         return found
-    own = _in_colors(ground, ground[known], paint[known])
+    own = Colors.between(ground[known], paint[known]).on(ground)
     theirs, ours = (np.square(colored - paint)[known].mean() for colored in (found, own))
     return own if theirs > FAR * ours else found
-
-
-def _in_colors(picture: Array, model: Array, painting: Array) -> Array:
-    """A picture in the colours that a painting gives to its model, and none beyond those; `(..., 3)` all."""
-    colors = colors_of(model, painting)
-    least, most = (bound(painting.reshape(-1, 3), axis=0) for bound in (np.min, np.max))
-    return np.asarray(np.clip(picture @ colors[:3] + colors[3], least, most), np.float32)
-
-
-def _strokes(model: Array, painting: Array) -> Array:
-    """What a painting has that its model, in its colours, has not, but for its light: `(H, W, 3)`.
-
-    The painting less its own ground would be its finest strokes only, and what borrows them dull beside the rest. At
-    the border is what lies `EDGE` pixels from it.
-    """
-    edge = [min(EDGE, (side - 1) // 2) for side in painting.shape[:2]]
-    inside = tuple(slice(cut, -cut or None) for cut in edge)
-    ground = _ground(model[inside])
-    found = painting[inside] - _in_colors(ground, ground, _ground(painting[inside]))
-    return np.pad(found - light(found), [*((cut, cut) for cut in edge), (0, 0)], mode="edge")
 
 
 def _ground(picture: Array) -> Array:
@@ -262,7 +287,8 @@ def colors_of(model: Array, painting: Array) -> Array:
     """
     x, y = model.reshape(-1, 3), painting.reshape(-1, 3)
     middle, target = x.mean(axis=0), y.mean(axis=0)
-    colors, *_ = np.linalg.lstsq(x - middle, y - target, rcond=0.01)
+    dx, dy = x - middle, y - target
+    colors = np.linalg.pinv(dx.T @ dx, rcond=0.01**2, hermitian=True) @ (dx.T @ dy)
     return np.asarray(np.concatenate([colors, [target - middle @ colors]]), np.float32)
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..motion.filling import ALIKE, borrow, colors_of, light, misfit, smooth
+from ..motion.filling import ALIKE, Lender, borrow, colors_of, light, misfit, smooth
 from ..motion.occlusion import Mask
 from ..motion.warping import BandLimited, warp
 from .carry import BEYOND, SEEN, Array, Painted
@@ -61,13 +61,13 @@ def neighbour(key: Origin, back: Array, certain: Array) -> Neighbour:
     return Neighbour(certain, warp(key.source, back, border=BEYOND), key.paint.warp(back), key.colors)
 
 
-def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, opening: Painted) -> Blend:
+def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, lender: Lender) -> Blend:
     """A frame from the painted frames on both sides of it.
 
     A pixel is taken from the neighbours in proportion to how near they are in time, how reliably they show it, and
     whether what they show fits the frame. Where they show different things the better one prevails, since an average of
     two things is a ghost; where only their strokes differ, the average gets back the contrast that it loses. What
-    neither shows borrows strokes from the frame that opened the scene.
+    neither shows borrows strokes from `lender`.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
         Its neighbours.
     when
         Where it lies in time: 0 at the one before, 1 at the one after.
-    opening
-        The frame that the scene began with.
+    lender
+        What it borrows from: the frame that the scene began with.
     """
     before, after = lit(frame, before, after)
     angle = angle_between(before.result, after.result)
@@ -95,8 +95,7 @@ def blend(frame: Painted, before: Neighbour, after: Neighbour, when: float, open
     certain = np.maximum(before.certain, after.certain)
     missing = (certain < SEEN) & (np.minimum(*misfits) > ALIKE)
     if missing.any():
-        model, painting = opening.source[0], opening.result[0]
-        picture = borrow(picture, frame.source[0], missing, model=model, painting=painting, turn=frame.place)
+        picture = borrow(picture, frame.source[0], missing, lender, turn=frame.place)
     return Blend(picture, certain, missing)
 
 

@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter
 
 from .. import pixels
 from ..motion.fields import FlowFolder
-from ..motion.filling import ALIKE, borrow, light, misfit, recolored, strays
+from ..motion.filling import ALIKE, Lender, borrow, light, misfit, recolored, strays
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import Mask, reliability
 from ..motion.scenes import explained, is_cut
@@ -78,6 +78,19 @@ class Painted(NamedTuple):
     left: float = 0.0  # how much of it is still to be seen
 
 
+class Opening:
+    """The frame that a scene began with: later ones are to be as good, and borrow its paint."""
+
+    def __init__(self, painted: Painted) -> None:
+        self.painted = painted
+        self.lender = Lender(painted.source[0], painted.result[0])
+
+
+def latest_opening(painted: Sequence[Painted]) -> Opening | None:
+    """That of the scene which the last of some frames belongs to, if it is among them."""
+    return next((Opening(one) for one in reversed(painted) if one.opens), None)
+
+
 class Carried(NamedTuple):
     """Earlier results as the present frame would show them."""
 
@@ -97,7 +110,7 @@ def carry(
     frame: Painted,
     history: Sequence[int],
     flow: FlowPair,
-    opening: Painted | None = None,
+    opening: Opening | None = None,
     *,
     masks: Masks = reliability,
 ) -> Carried | None:
@@ -139,7 +152,7 @@ def carry(
     news = LATELY * views[0].origin.news + float(new.mean())
     if news > OTHER:
         return None
-    start, borrowed = _together(views, frame, opening or views[0].origin)
+    start, borrowed = _together(views, frame, opening or Opening(views[0].origin))
     fresh = _fresh(views[0], frame, borrowed)
     weights *= 1.0 - fresh
     weights[views[0].place] += np.float32(LOOSE) * fresh
@@ -241,7 +254,7 @@ def _lit(made_for: Array, now: Array, seen: Mask) -> Array:
     return np.asarray(y.mean(axis=0) + gain * (made_for - x.mean(axis=0)), np.float32)
 
 
-def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[Array, Mask]:
+def _together(views: Sequence[View], frame: Painted, opening: Opening) -> tuple[Array, Mask]:
     """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed; which are."""
     nearest = views[0]
     start, missing = nearest.result.copy(), nearest.certain < SEEN
@@ -252,11 +265,10 @@ def _together(views: Sequence[View], frame: Painted, opening: Painted) -> tuple[
     if not missing.any():
         return start, missing
     seen = warp(nearest.origin.source[0], nearest.back, border=BEYOND)
-    now, model, painting = frame.source[0], opening.source[0], opening.result[0]
-    ground = recolored(now, start, missing, model, painting)
+    now, lender = frame.source[0], opening.lender
+    ground = recolored(now, start, missing, lender)
     missing &= (misfit(now, seen) > ALIKE) | strays(start, now, missing, ground)
-    start = borrow(start, now, missing, model=model, painting=painting, ground=ground, turn=frame.place)
-    return start, missing
+    return borrow(start, now, missing, lender, ground=ground, turn=frame.place), missing
 
 
 def repeats(frame: Painted, earlier: Painted, threshold: float) -> bool:

@@ -13,7 +13,7 @@ from ..image import coarse_to_fine, load_picture, load_regions, prepare, start_p
 from ..options import StyleOptions
 from ..solver import Iterate, Targets
 from ..styles import StyleLike, Styles, read_styles
-from .carry import UNTOLD, Array, FlowPair, Painted, carry, masks_of, repeats
+from .carry import UNTOLD, Array, FlowPair, Opening, Painted, carry, latest_opening, masks_of, repeats
 from .dissolve import dissolved, without
 from .drift import WithoutDrift
 
@@ -43,7 +43,7 @@ def paint(
     styles: Styles | None = None
     pictures = read_styles(style)
     memory = deque(earlier, maxlen=max(options.history))
-    opening = next((one for one in reversed(earlier) if one.opens), None)
+    opening = latest_opening(earlier)
     flows = WithoutDrift(flow, options.history)
     for frame in load_frames(frames, options, len(pictures), regions, memory[-1] if memory else None):
         if styles is None:
@@ -58,7 +58,7 @@ def paint(
             memory[-1] = without(memory[-1])
         memory.append(painted)
         if painted.opens:
-            opening = painted
+            opening = Opening(painted)
         yield painted
 
 
@@ -101,7 +101,7 @@ def paint_one(
     frame: Painted,
     memory: Sequence[Painted],
     history: Sequence[int],
-    opening: Painted | None,
+    opening: Opening | None,
     options: StyleOptions,
     flow: FlowPair,
     on_step: OnStep,
@@ -119,7 +119,7 @@ def paint_one(
     if options.warm_start:
         frame = frame._replace(result=carried.start)
     targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, carried.reliability)
-    at_least = round(float(carried.borrowed.mean()) * opening.steps) if opening else 0
+    at_least = round(float(carried.borrowed.mean()) * opening.painted.steps) if opening else 0
     how: dict[str, Any] = {"at_least": at_least, "warm": options.warm_start, **as_good_as(opening, styles, targets)}
     return finished(frame, styles.solver.run(frame.result, targets, **how), on_step)
 
@@ -144,7 +144,7 @@ def paint_alone(
     return finished(frame, coarse_to_fine(styles, frame.source, frame.result, options, **how), on_step)
 
 
-def as_good_as(opening: Painted | None, styles: Styles, targets: Targets) -> dict[str, Any]:
+def as_good_as(opening: Opening | None, styles: Styles, targets: Targets) -> dict[str, Any]:
     """The losses, for `Solver.run`, at which a frame is as good as the one that opened the scene, up to the `slack`.
 
     So that an easier content does not pay for a weaker style, the style has a bound of its own, twice as far off: paint
@@ -153,8 +153,8 @@ def as_good_as(opening: Painted | None, styles: Styles, targets: Targets) -> dic
     slack = styles.options.slack
     if opening is None or slack == 0.0:
         return {}
-    style = styles.solver.style_term(opening.result, targets.styles)
-    return {"enough": opening.loss * (1.0 + slack), "enough_style": style * (1.0 + 2.0 * slack)}
+    style = styles.solver.style_term(opening.painted.result, targets.styles)
+    return {"enough": opening.painted.loss * (1.0 + slack), "enough_style": style * (1.0 + 2.0 * slack)}
 
 
 def finished(frame: Painted, run: Iterable[Iterate], on_step: OnStep) -> Painted:

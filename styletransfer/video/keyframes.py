@@ -21,7 +21,7 @@ from ..motion.warping import drawn_in
 from ..options import StyleOptions
 from ..styles import StyleLike, Styles, read_styles
 from .between import Blend, Neighbour, Origin, blend, neighbour, origin
-from .carry import DRAWN_OUT, SEEN, FlowPair, Painted, certainty, masks_of, repeats
+from .carry import DRAWN_OUT, SEEN, FlowPair, Opening, Painted, certainty, latest_opening, masks_of, repeats
 from .chain import OnStep, as_good_as, finished, first_picture, load_frames, open_scene, paint, paint_one
 
 HOLE = 2.0
@@ -177,7 +177,7 @@ class Painter:
     ) -> None:
         self.styles, self.options, self.flow, self.on_step = styles, options, flow, on_step
         self.masks = masks_of(options)
-        self.opening = next((one for one in reversed(earlier) if one.opens), None)
+        self.opening = latest_opening(earlier)
         self.keys = self._needed(earlier)
 
     def paint(self, stretch: Stretch) -> Iterator[Painted]:
@@ -224,7 +224,7 @@ class Painter:
 
     def _remember(self, key: Painted) -> None:
         if key.opens:
-            self.opening = key
+            self.opening = Opening(key)
         self.keys = self._needed([*self.keys, key])
 
     def _needed(self, keys: Sequence[Painted]) -> list[Painted]:
@@ -238,6 +238,7 @@ class Painter:
         """The frames between two painted ones."""
         changes, back, ahead = len(stretch.steps), to_first(stretch.steps), to_last(stretch.steps)
         origins = origin(before), origin(after)
+        opening = self.opening or Opening(before)
         made, last = before, 0
         for frame, change in stretch.between:
             if change == changes:
@@ -247,7 +248,7 @@ class Painter:
             else:
                 each = zip((before, after), origins, (back[change - 1], ahead[change]), strict=True)
                 sides = [self._moved(frame, *one) for one in each]
-                blended = blend(frame, sides[0], sides[1], change / changes, self.opening or before)
+                blended = blend(frame, sides[0], sides[1], change / changes, opening.lender)
                 made = self._finished(frame, blended)
             last = change
             yield made
