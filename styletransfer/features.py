@@ -65,6 +65,12 @@ def reach(layer: str) -> int:
     return sum(stride(name) if "conv" in name else stride(name) // 2 for name in before)
 
 
+def grid_of(shape: tuple[int, int], layers: Sequence[str], max_tile: int | None) -> list[list[Tile]]:
+    """The tiles in which a picture of `shape` is shown to the network as far as the deepest of some layers."""
+    deepest = max(layers, key=LAYERS.index)
+    return tiles(shape, max_tile, reach(deepest), stride(deepest))
+
+
 # ---------------------------------------------------------------- weights
 
 
@@ -316,13 +322,12 @@ class FeatureExtractor:
         maps
             Layers whose features are asked for themselves.
         """
-        deepest = max(self.layers, key=LAYERS.index)
 
         def look(part: tf.Tensor, tile: Tile) -> Seen:
             features = self(part)
             return Seen(tuple(tile.inside(features[name], stride(name)) for name in maps), what(features, tile))
 
-        grid = tiles((image.shape[1], image.shape[2]), self.max_tile, reach(deepest), stride(deepest))
+        grid = grid_of((image.shape[1], image.shape[2]), self.layers, self.max_tile)
         return in_tiles(look, image, grid, [stride(name) for name in maps])
 
     def normalized(self, images: Sequence[tf.Tensor]) -> "FeatureExtractor":

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import pixels
-from .features import FeatureExtractor, check_layers, choose_precision, load_model
+from .features import FeatureExtractor, check_layers, choose_precision, grid_of, load_model
 from .options import StyleOptions, resolve
 from .pictures import read_image
 from .solver import Iterate, Solver, resized
@@ -143,6 +143,7 @@ def prepare(content: Array, style: StyleLike, options: StyleOptions, model: kera
     height, width = content.shape[1:3]
     pictures = read_styles(style)
     precision = choose_precision(options.precision, normalize=options.normalize)
+    grid_of((height, width), layers, options.max_tile)  # refuses tiles that are too small before anything is loaded
     model = model if model is not None else load_model(options.weights)
     network: dict[str, Any] = {"pooling": options.pooling, "padding": options.padding, "max_tile": options.max_tile}
     extractor = FeatureExtractor(model, layers, precision=precision, **network)

@@ -109,3 +109,9 @@ def test_a_picture_painted_in_tiles_is_the_picture_painted_whole(model):
 def test_a_tile_that_is_all_margin_is_refused(model):
     with pytest.raises(ValueError, match="max_tile=64, expected at least 240"):
         stylize_image(texture(64, 72), STYLE[0].astype(np.uint8), model=model, max_tile=64)
+
+
+def test_a_tile_that_is_all_margin_is_refused_before_the_network_is_loaded(monkeypatch):
+    monkeypatch.setattr("styletransfer.image.load_model", lambda weights: pytest.fail("loaded"))
+    with pytest.raises(ValueError, match="max_tile=64, expected at least"):
+        stylize_image(texture(64, 72), texture(64, 72), max_tile=64)
