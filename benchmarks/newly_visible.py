@@ -8,8 +8,8 @@ block3_conv1) and the content loss (block3_conv2, which holds what things look l
 those of the same frame painted from itself, alone, with 150 evaluations. A bare patch has several times the style loss;
 a smear or a ghost has more content loss, but not much more. Methods are those of `steadiness.py`, with a second row
 each: features look at their surroundings, so that of a strip of a few pixels they tell what is beside it, and there
-these pixels lie in the frame painted alone. Two more rows say what the numbers can tell: the frame left bare, and the
-painting of another frame in its place.
+these pixels lie in the frame painted alone. Three more rows say what the numbers can tell: the frame left bare, the
+painting of another frame in its place, and the frame painted alone once more, with a little noise on it.
 """
 
 import pathlib
@@ -35,6 +35,8 @@ WIDER = 2
 """Pixels by which what is new is widened: features look at their surroundings."""
 LEAST = 0.005
 """Share of a frame that must be new to be measured."""
+NOISE = 1.5
+"""Grey levels, about that of compression."""
 
 
 def main() -> None:
@@ -61,6 +63,8 @@ def main() -> None:
 
     row("left bare", {place: frames[place] for place in masks})
     row("another frame's painting", dict(zip(masks, [*alone.values()][1:] + [*alone.values()][:1], strict=True)))
+    again = {place: on_its_own(noisy(frames[place]), style, settings, model) for place in masks}
+    row("painted alone once more", again)
     for name in arguments.methods.split(";"):
         own = METHODS[name]
         if own is None or "flow" in own:
@@ -96,6 +100,11 @@ def newly_visible(frame: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 def on_its_own(frame: np.ndarray, style: np.ndarray, settings: dict, model: object) -> np.ndarray:
     return stylize_image(frame, style, model=model, steps=150, tolerance=0.0, **settings)
+
+
+def noisy(frame: np.ndarray) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0.0, NOISE, frame.shape)
+    return np.clip(np.rint(frame + noise), 0, 255).astype(np.uint8)
 
 
 def marked(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:

