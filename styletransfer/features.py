@@ -65,6 +65,13 @@ def reach(layer: str) -> int:
     return sum(stride(name) if "conv" in name else stride(name) // 2 for name in before)
 
 
+def smallest(layers: Sequence[str], padding: str) -> int:
+    """The smallest side of a picture, in pixels, that leaves something for the deepest of some layers."""
+    deepest = max(LAYERS.index(name) for name in layers)
+    mirror = 2 if padding == "reflect" else 1  # positions that a convolution needs, to see itself in a mirror
+    return max(stride(name) * (mirror if "conv" in name else 1) for name in LAYERS[: deepest + 1])
+
+
 def grid_of(shape: tuple[int, int], layers: Sequence[str], max_tile: int | None) -> list[list[Tile]]:
     """The tiles in which a picture of `shape` is shown to the network as far as the deepest of some layers."""
     deepest = max(layers, key=LAYERS.index)
@@ -298,10 +305,8 @@ class FeatureExtractor:
 
     @property
     def minimum_size(self) -> int:
-        """The smallest side of a picture, in pixels, that leaves something for the deepest layer."""
-        deepest = max(LAYERS.index(name) for name in self.layers)
-        mirror = 2 if self.padding == "reflect" else 1  # positions that a convolution needs, to see itself in a mirror
-        return max(stride(name) * (mirror if "conv" in name else 1) for name in LAYERS[: deepest + 1])
+        """See `smallest`."""
+        return smallest(self.layers, self.padding)
 
     def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """`(1, H, W, 3)` float32 RGB in 0..255 -> `{layer: (1, h, w, filters) float32}`."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import pixels
-from .features import FeatureExtractor, check_layers, choose_precision, grid_of, load_model
+from .features import FeatureExtractor, check_layers, choose_precision, grid_of, load_model, smallest
 from .options import StyleOptions, resolve
 from .pictures import read_image
 from .solver import Iterate, Solver, resized
@@ -143,18 +143,20 @@ def prepare(content: Array, style: StyleLike, options: StyleOptions, model: kera
     height, width = content.shape[1:3]
     pictures = read_styles(style)
     precision = choose_precision(options.precision, normalize=options.normalize)
-    grid_of((height, width), layers, options.max_tile)  # refuses tiles that are too small before anything is loaded
+    # What is too small is refused before the network is loaded, perhaps over the net.
+    least = smallest(layers, options.padding)
+    for name, shape in (("content", (height, width)), *(("style", one.shape[:2]) for one in pictures)):
+        if min(shape) < least:
+            raise ValueError(
+                f"the {name} is {shape[1]}x{shape[0]} pixels, expected at least {least} on each side for these layers: "
+                "use a larger picture"
+            )
+    grid_of((height, width), layers, options.max_tile)
     model = model if model is not None else load_model(options.weights)
     network: dict[str, Any] = {"pooling": options.pooling, "padding": options.padding, "max_tile": options.max_tile}
     extractor = FeatureExtractor(model, layers, precision=precision, **network)
-    for name, shape in (("content", (height, width)), *(("style", one.shape[:2]) for one in pictures)):
-        if min(shape) < extractor.minimum_size:
-            raise ValueError(
-                f"the {name} is {shape[1]}x{shape[0]} pixels, expected at least {extractor.minimum_size} on each side "
-                "for these layers: use a larger picture"
-            )
     if options.normalize:
-        seen = [at_size(one, (height, width), options.style_scale, extractor.minimum_size) for one in pictures]
+        seen = [at_size(one, (height, width), options.style_scale, least) for one in pictures]
         if content.std() >= FLAT:
             if options.preserve_color != "none":
                 seen = [recolored(one, content, options.preserve_color) for one in seen]

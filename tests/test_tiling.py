@@ -111,7 +111,10 @@ def test_a_tile_that_is_all_margin_is_refused(model):
         stylize_image(texture(64, 72), STYLE[0].astype(np.uint8), model=model, max_tile=64)
 
 
-def test_a_tile_that_is_all_margin_is_refused_before_the_network_is_loaded(monkeypatch):
+@pytest.mark.parametrize(
+    ("height", "match"), [(64, "max_tile=64, expected at least"), (8, "the content is 72x8 pixels")]
+)
+def test_what_is_too_small_is_refused_before_the_network_is_loaded(monkeypatch, height, match):
     monkeypatch.setattr("styletransfer.image.load_model", lambda weights: pytest.fail("loaded"))
-    with pytest.raises(ValueError, match="max_tile=64, expected at least"):
-        stylize_image(texture(64, 72), texture(64, 72), max_tile=64)
+    with pytest.raises(ValueError, match=match):
+        stylize_image(texture(height, 72), texture(64, 72), max_tile=64)
