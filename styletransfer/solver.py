@@ -84,7 +84,6 @@ class Solver:
         self.step = _compiled(self._step)
         self._content = _compiled(self._content_features)
         self._moments = _compiled(self._style_moments)
-        self._style = _compiled(self._style_of)
 
     def content_targets(self, image: npt.ArrayLike) -> tuple[tf.Tensor, ...]:
         """Features of `(1, H, W, 3)` at the content layers."""
@@ -139,10 +138,6 @@ class Solver:
             tf.convert_to_tensor(reliability, tf.float32),
         )
 
-    def style_term(self, image: npt.ArrayLike, styles: Sequence[Style]) -> float:
-        """The term `style` of `(1, H, W, 3)`."""
-        return float(self._style(tf.convert_to_tensor(image, tf.float32), tuple(styles)))
-
     def run(
         self,
         start: npt.ArrayLike,
@@ -195,9 +190,6 @@ class Solver:
 
     def _style_moments(self, image: tf.Tensor) -> tuple[Moments, ...]:
         return self._see(image, (), ())[1]
-
-    def _style_of(self, image: tf.Tensor, styles: Sequence[Style]) -> tf.Tensor:
-        return self._over_scales(image, self._style_at(image, styles[-1]), styles)
 
     def _over_scales(self, image: tf.Tensor, own: tf.Tensor, styles: Sequence[Style]) -> tf.Tensor:
         """The term `style` of a picture, weighted, given its style loss at its own size."""

@@ -7,7 +7,9 @@ import pytest
 from conftest import texture
 
 from styletransfer import metrics, pixels
+from styletransfer.image import stylize_image
 from styletransfer.motion.fields import write_flow
+from styletransfer.motion.filling import EDGE
 from styletransfer.options import StyleOptions
 from styletransfer.video.carry import LOOSE, SETTLING, Painted, both_ways, carry, is_held
 from styletransfer.video.chain import paint
@@ -42,6 +44,24 @@ def still(source, target):
 def test_one_painted_frame_comes_out_per_frame(model):
     painted = list(stylize_frames(pan(3), STYLE, model=model, flow=still, steps=2, **FEW))
     assert [p.shape for p in painted] == [(48, 64, 3)] * 3 and painted[0].dtype == np.uint8
+
+
+def test_only_the_edge_of_the_frame_that_opens_a_clip_differs_from_the_frame_painted_alone(model):
+    """That of a frame which nothing is held to does not, nor where no style goes."""
+    frame, how = pan(1)[0], {"model": model, "steps": 6, **FEW}
+    inside, half = np.s_[EDGE:-EDGE, EDGE:-EDGE], np.zeros((48, 64), np.uint8)
+    half[:, :32] = 255
+
+    def opened(**settings):
+        return next(iter(stylize_frames([frame], STYLE, flow=still, **how | settings)))
+
+    alone = stylize_image(frame, STYLE, **how)
+    np.testing.assert_array_equal(opened()[inside], alone[inside])
+    assert (opened() != alone).any()
+    np.testing.assert_array_equal(opened(warm_start=False, temporal_weight=0.0), alone)
+    alone = stylize_image(frame, STYLE, regions=half, **how)
+    np.testing.assert_array_equal(opened(regions=half)[:, 34:], alone[:, 34:])
+    assert (opened(regions=half) != alone).any()
 
 
 def test_a_frame_that_is_as_good_as_the_first_is_painted_no_further(model):

@@ -366,11 +366,6 @@ def test_a_run_whose_loss_is_low_enough_goes_on_until_its_style_is(solver, targe
     assert len(list(solver.run(content, targets, steps=8, enough=0.0, enough_style=bound))) == 8
 
 
-def test_the_style_term_is_that_of_the_loss(solver, targets, content):
-    first = next(iter(solver.run(content, targets, steps=1)))
-    assert solver.style_term(content, targets.styles) == pytest.approx(first.terms["style"], rel=1e-5)
-
-
 def test_the_first_step_from_a_painted_picture_is_a_short_one(model, content, style):
     solver = make_solver(model, content, style, bounded=False)
     targets = solver.targets(content, solver.style_targets(style))

@@ -86,8 +86,7 @@ class Lender:
         The painting less its own ground would be its finest strokes only, and what borrows them dull beside the rest.
         At the border is what lies `EDGE` pixels from it.
         """
-        cuts = [min(EDGE, (side - 1) // 2) for side in self.model.shape[:2]]
-        inside = tuple(slice(cut, -cut or None) for cut in cuts)
+        cuts, inside = _inside(self.model.shape)
         ground, painting = _ground(self.model[inside]), self.painting[inside]
         found = painting - Colors.between(ground, _ground(painting)).on(ground)
         return np.pad(found - light(found), [*((cut, cut) for cut in cuts), (0, 0)], mode="edge")
@@ -106,8 +105,8 @@ def borrow(
     A missing pixel takes the strokes that lie at one of a few displacements from it in the painting, the one at which
     the frame that was painted there differs least from this one in a window around it. Under the strokes lies this
     frame, blurred, in the colours that the painting gives to its own, tinted like the paint beside it on what looks
-    alike: so clouds stay clouds, water that is blue beside it does not turn yellow, and there are no steps between
-    patches. The optimisation only has to fit the strokes in.
+    alike, as far as that is of one colour: so clouds stay clouds, water that is blue beside it does not turn yellow,
+    and there are no steps between patches. The optimisation only has to fit the strokes in.
 
     Mirroring the border instead draws kaleidoscopes, repeating it draws streaks, and the bare frame stays bare for many
     frames (all tried, see `docs/defaults.md`).
@@ -140,10 +139,21 @@ def borrow(
     places = np.argwhere(missing) + step * steps[chosen[missing]]
     strokes = lender.strokes[tuple(np.clip(places, 0, np.array(missing.shape) - 1).T)]
     ground = recolored(frame, moved, missing, lender) if ground is None else ground
-    tint, _ = _beside(moved - ground, frame, ~missing, missing)
+    tint = _told(*_beside(moved - ground, frame, ~missing, missing))
     filled = moved.copy()
     filled[missing] = ground[missing] + tint + strokes
     return filled
+
+
+def with_relaid_edge(lender: Lender) -> Array:
+    """The lender's painting, `(H, W, 3)`, its `EDGE` outermost pixels borrowed from farther inside.
+
+    The network sees a mirror image beyond the border, and paints lines along it. When the camera moves, such a line
+    would be carried inwards, a thin level stroke that goes with nothing in the clip.
+    """
+    edge = np.ones(lender.painting.shape[:2], bool)
+    edge[_inside(edge.shape)[1]] = False
+    return np.clip(borrow(lender.painting, lender.model, edge, lender), 0.0, 255.0)
 
 
 def strays(moved: Array, frame: Array, doubtful: Mask, ground: Array) -> Mask:
@@ -186,6 +196,12 @@ def recolored(frame: Array, moved: Array, missing: Mask, lender: Lender) -> Arra
     return own if theirs > FAR * ours else found
 
 
+def _inside(shape: tuple[int, ...]) -> tuple[list[int], tuple[slice, ...]]:
+    """How many rows and columns at the border of a painting are its edge, and where the rest is."""
+    cuts = [min(EDGE, (side - 1) // 2) for side in shape[:2]]
+    return cuts, tuple(slice(cut, -cut or None) for cut in cuts)
+
+
 def _ground(picture: Array) -> Array:
     """What borrowed strokes are laid over: sharper than `light`, so that the outlines of what is new are there."""
     return smooth(picture, max(1.0, GROUND * max(picture.shape[:2])))  # strokes are no finer than pixels
@@ -224,6 +240,15 @@ def _beside(values: Array, frame: Array, known: Mask, wanted: Mask) -> tuple[Arr
     each = [map_coordinates(one, places, order=1, mode="nearest") for one in np.moveaxis(found, -1, 0)]
     mean, square = np.split(np.stack(each, axis=-1), 2, axis=-1)
     return mean, np.sqrt(np.maximum(square - np.square(mean), 0.0))
+
+
+def _told(mean: Array, spread: Array) -> Array:
+    """A mean by its share in the mean square (Wiener's filter): `(n, 3)` all.
+
+    Paint that varies by more than it is off on average says little of the paint beside it.
+    """
+    told, untold = (np.square(each).mean(axis=-1, keepdims=True) for each in (mean, spread))
+    return np.asarray(mean * (told / np.maximum(told + untold, np.float32(FEW))), np.float32)
 
 
 def _nearest_in_looks(frame: Array, model: Array, window: int, turn: int) -> tuple[Offsets, Offsets]:

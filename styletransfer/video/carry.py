@@ -71,6 +71,7 @@ class Painted(NamedTuple):
     made_for: Array = UNTOLD  # (H, W, 3), the light of what the paint was made for; untold: of the frame itself
     news: float = 0.0  # share of the frame that has lately become something else than its paint was made for
     loss: float = 0.0  # that the evaluations ended at
+    style: float = 0.0  # its term of the style
     fresh: Array = UNTOLD  # (H, W), how lately a pixel came into sight, see `_fresh`; untold: none of late
     drawn_out: Array = UNTOLD  # (H, W), pixels by which its paint is, at the border, see `DRAWN_OUT`; untold: none
     regions: Array = UNTOLD  # (R, H, W), which style goes where, see `styles.region_shares`; untold: one everywhere

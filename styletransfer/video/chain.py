@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..image import coarse_to_fine, load_picture, load_regions, prepare, start_picture
+from ..motion.filling import Lender, with_relaid_edge
 from ..options import StyleOptions
-from ..solver import Iterate, Targets
+from ..solver import Iterate
 from ..styles import StyleLike, Styles, read_styles
 from .carry import UNTOLD, Array, FlowPair, Opening, Painted, carry, latest_opening, masks_of, repeats
 from .dissolve import dissolved, without
@@ -120,7 +121,7 @@ def paint_one(
         frame = frame._replace(result=carried.start)
     targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, carried.reliability)
     at_least = round(float(carried.borrowed.mean()) * opening.painted.steps) if opening else 0
-    how: dict[str, Any] = {"at_least": at_least, "warm": options.warm_start, **as_good_as(opening, styles, targets)}
+    how: dict[str, Any] = {"at_least": at_least, "warm": options.warm_start, **as_good_as(opening, options.slack)}
     return finished(frame, styles.solver.run(frame.result, targets, **how), on_step)
 
 
@@ -130,10 +131,20 @@ def holds(options: StyleOptions) -> bool:
 
 
 def open_scene(styles: Styles, frame: Painted, options: StyleOptions, on_step: OnStep) -> Painted:
-    """A frame that nothing is carried to, and that later frames are measured by."""
+    """A frame that nothing is carried to, and that later frames are measured by, and held to, if any are."""
     if frame.place > 0:
         log.info("frame %d begins a new scene: nothing of the paint before it can be held to", frame.place)
-    return paint_alone(styles, frame._replace(opens=True), options, on_step)
+    painted = paint_alone(styles, frame._replace(opens=True), options, on_step)
+    return _with_relaid_edge(painted) if holds(options) else painted
+
+
+def _with_relaid_edge(painted: Painted) -> Painted:
+    """See `filling`; what no style goes to stays as it is."""
+    result = with_relaid_edge(Lender(painted.source[0], painted.result[0]))[np.newaxis]
+    if painted.regions.size:
+        styled = np.minimum(painted.regions.sum(axis=0), np.float32(1.0))[..., np.newaxis]
+        result = painted.result + styled * (result - painted.result)
+    return painted._replace(result=result)
 
 
 def paint_alone(
@@ -144,17 +155,16 @@ def paint_alone(
     return finished(frame, coarse_to_fine(styles, frame.source, frame.result, options, **how), on_step)
 
 
-def as_good_as(opening: Opening | None, styles: Styles, targets: Targets) -> dict[str, Any]:
+def as_good_as(opening: Opening | None, slack: float) -> dict[str, float]:
     """The losses, for `Solver.run`, at which a frame is as good as the one that opened the scene, up to the `slack`.
 
     So that an easier content does not pay for a weaker style, the style has a bound of its own, twice as far off: paint
     that is moved by parts of a pixel already differs by more than the slack.
     """
-    slack = styles.options.slack
     if opening is None or slack == 0.0:
         return {}
-    style = styles.solver.style_term(opening.painted.result, targets.styles)
-    return {"enough": opening.painted.loss * (1.0 + slack), "enough_style": style * (1.0 + 2.0 * slack)}
+    first = opening.painted
+    return {"enough": first.loss * (1.0 + slack), "enough_style": first.style * (1.0 + 2.0 * slack)}
 
 
 def finished(frame: Painted, run: Iterable[Iterate], on_step: OnStep) -> Painted:
@@ -163,4 +173,4 @@ def finished(frame: Painted, run: Iterable[Iterate], on_step: OnStep) -> Painted
         if on_step is not None:
             on_step(iterate)
     result = np.clip(iterate.image.numpy(), 0.0, 255.0)
-    return frame._replace(result=result, steps=iterate.step, loss=iterate.total)
+    return frame._replace(result=result, steps=iterate.step, loss=iterate.total, style=iterate.terms["style"])

@@ -271,7 +271,7 @@ class Painter:
         warped = np.concatenate([frame.result] * count)
         reliability = np.stack([blended.certain] + [np.zeros_like(blended.certain)] * (count - 1))
         targets = self.styles.targets(frame.source, frame.place, frame.regions, warped, reliability)
-        enough: dict[str, Any] = as_good_as(self.opening, self.styles, targets) if whole else {}
+        enough: dict[str, Any] = as_good_as(self.opening, self.options.slack) if whole else {}
         run = self.styles.solver.run(frame.result, targets, steps=steps, warm=True, **enough)
         painted = finished(frame, run, self.on_step)
         if whole:
