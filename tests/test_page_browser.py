@@ -254,7 +254,9 @@ def test_a_clip_of_the_camera_is_painted(visit, root):
     one.page.get_by_text("Record with the camera").click()
     one.page.get_by_text("Click to Access Webcam").click()
     one.page.get_by_role("button", name="capture photo").or_(one.page.get_by_text("Record", exact=True)).first.click()
-    one.page.wait_for_timeout(1500)
+    camera = "[...document.querySelectorAll('video')].find(video => video.srcObject)"
+    begun = one.page.evaluate(f"{camera}.currentTime")
+    one.page.wait_for_function(f"{camera}.currentTime > {begun + 1.5}")  # of what the camera shows: a busy machine lags
     one.page.get_by_text("Stop", exact=True).first.click()
     one.page.locator("#clip .st-pick").wait_for()
     one.page.locator("#length input").fill("0.5")

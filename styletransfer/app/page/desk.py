@@ -20,6 +20,8 @@ from .studio import Studio
 HERE = Path(__file__).parent
 TICK = 1.0
 """Seconds between two looks at the job."""
+CAMERA = {"width": {"ideal": 1280}, "height": {"ideal": 720}}
+"""What is asked of a camera: without, some give 4K, of which a busy machine records a frame or two a second."""
 
 Updates = dict[Any, Any]
 """What is new on the page, by component."""
@@ -68,8 +70,8 @@ class Desk:
         self.new_clip = gr.File(label="Your own clip", elem_id="new-clip", **drop)
         self.example = gr.Button("Use our example clip", size="sm", elem_id="example")
         with gr.Accordion("Record with the camera", open=False):
-            mirrored = gr.WebcamOptions(mirror=False)
-            self.camera = gr.Video(sources=["webcam"], webcam_options=mirrored, include_audio=True, show_label=False)
+            how = gr.WebcamOptions(mirror=False, constraints={"video": CAMERA})
+            self.camera = gr.Video(sources=["webcam"], webcam_options=how, include_audio=True, show_label=False)
         self.settings = Settings(self.studio.settings)
 
     def _lay_out_stage(self) -> None:
