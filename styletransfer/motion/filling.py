@@ -86,10 +86,10 @@ class Lender:
         The painting less its own ground would be its finest strokes only, and what borrows them dull beside the rest.
         At the border is what lies `EDGE` pixels from it.
         """
-        cuts, inside = _inside(self.model.shape)
-        ground, painting = _ground(self.model[inside]), self.painting[inside]
+        here = inside(self.model.shape)
+        ground, painting = _ground(self.model[here]), self.painting[here]
         found = painting - Colors.between(ground, _ground(painting)).on(ground)
-        return np.pad(found - light(found), [*((cut, cut) for cut in cuts), (0, 0)], mode="edge")
+        return np.pad(found - light(found), [*((cut.start, cut.start) for cut in here), (0, 0)], mode="edge")
 
     @functools.cached_property
     def looks(self) -> Array:
@@ -152,7 +152,7 @@ def with_relaid_edge(lender: Lender) -> Array:
     would be carried inwards, a thin level stroke that goes with nothing in the clip.
     """
     edge = np.ones(lender.painting.shape[:2], bool)
-    edge[_inside(edge.shape)[1]] = False
+    edge[inside(edge.shape)] = False
     return np.clip(borrow(lender.painting, lender.model, edge, lender), 0.0, 255.0)
 
 
@@ -196,10 +196,10 @@ def recolored(frame: Array, moved: Array, missing: Mask, lender: Lender) -> Arra
     return own if theirs > FAR * ours else found
 
 
-def _inside(shape: tuple[int, ...]) -> tuple[list[int], tuple[slice, ...]]:
-    """How many rows and columns at the border of a painting are its edge, and where the rest is."""
-    cuts = [min(EDGE, (side - 1) // 2) for side in shape[:2]]
-    return cuts, tuple(slice(cut, -cut or None) for cut in cuts)
+def inside(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Where a painting of a shape `(H, W)` is none of its `EDGE` outermost pixels."""
+    rows, columns = (min(EDGE, (side - 1) // 2) for side in shape[:2])
+    return slice(rows, -rows or None), slice(columns, -columns or None)
 
 
 def _ground(picture: Array) -> Array:

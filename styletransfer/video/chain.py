@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..image import coarse_to_fine, load_picture, load_regions, prepare, start_picture
-from ..motion.filling import Lender, with_relaid_edge
 from ..options import StyleOptions
 from ..solver import Iterate
 from ..styles import StyleLike, Styles, read_styles
@@ -131,20 +130,10 @@ def holds(options: StyleOptions) -> bool:
 
 
 def open_scene(styles: Styles, frame: Painted, options: StyleOptions, on_step: OnStep) -> Painted:
-    """A frame that nothing is carried to, and that later frames are measured by, and held to, if any are."""
+    """A frame that nothing is carried to, and that later frames are measured by."""
     if frame.place > 0:
         log.info("frame %d begins a new scene: nothing of the paint before it can be held to", frame.place)
-    painted = paint_alone(styles, frame._replace(opens=True), options, on_step)
-    return _with_relaid_edge(painted) if holds(options) else painted
-
-
-def _with_relaid_edge(painted: Painted) -> Painted:
-    """See `filling`; what no style goes to stays as it is."""
-    result = with_relaid_edge(Lender(painted.source[0], painted.result[0]))[np.newaxis]
-    if painted.regions.size:
-        styled = np.minimum(painted.regions.sum(axis=0), np.float32(1.0))[..., np.newaxis]
-        result = painted.result + styled * (result - painted.result)
-    return painted._replace(result=result)
+    return paint_alone(styles, frame._replace(opens=True), options, on_step)
 
 
 def paint_alone(
