@@ -7,11 +7,9 @@ import pytest
 from conftest import texture
 
 from styletransfer import metrics, pixels
-from styletransfer.image import stylize_image
 from styletransfer.motion.fields import write_flow
-from styletransfer.motion.filling import EDGE
 from styletransfer.options import StyleOptions
-from styletransfer.video.carry import LOOSE, SETTLING, Opening, Painted, both_ways, carry, is_held
+from styletransfer.video.carry import LOOSE, SETTLING, Painted, both_ways, carry, is_held
 from styletransfer.video.chain import paint
 from styletransfer.video.frames import stylize_frames
 from styletransfer.video.state import load, store
@@ -44,31 +42,6 @@ def still(source, target):
 def test_one_painted_frame_comes_out_per_frame(model):
     painted = list(stylize_frames(pan(3), STYLE, model=model, flow=still, steps=2, **FEW))
     assert [p.shape for p in painted] == [(48, 64, 3)] * 3 and painted[0].dtype == np.uint8
-
-
-def test_the_frame_that_opens_a_clip_is_the_frame_painted_alone(model):
-    frame, how = pan(1)[0], {"model": model, "steps": 6, **FEW}
-    opened = next(iter(stylize_frames([frame], STYLE, flow=still, **how)))
-    np.testing.assert_array_equal(opened, stylize_image(frame, STYLE, **how))
-
-
-def test_others_are_held_to_all_of_the_opening_frame_but_its_edge():
-    """A line along its border does not come in with the camera, nor does it when the frame was held for a while."""
-    frames = [f[np.newaxis].astype(np.float32) for f in pan(2, step=8)]
-    lined = np.full_like(frames[0], 120.0)
-    lined[:, EDGE:-EDGE, EDGE:-EDGE] += np.random.default_rng(0).normal(0, 10, (1, 44, 60, 3)).astype(np.float32)
-    edge = np.ones(lined.shape, bool)
-    edge[:, EDGE:-EDGE, EDGE:-EDGE] = False
-    lined[edge] = 255.0
-    first = Painted(frames[0], lined, 9, opens=True)
-    held = first._replace(place=1, opens=False, steps=0)
-    now = Painted(frames[1], frames[1], 0, place=2)
-    for earlier in ([first], [first, held]):
-        start = carry(earlier, now, (1,), both_ways(true_flow, "fast"), Opening(first)).start[0]
-        assert start[:, 54:56].mean() < 150  # the right border, 8 pixels farther inside
-        np.testing.assert_allclose(start[8:-8, 8:48], lined[0, 8:-8, 16:56], atol=1e-2)
-    unstyled = first._replace(regions=np.zeros((1, 48, 64), np.float32))
-    np.testing.assert_array_equal(Opening(unstyled).relaid, lined[0])
 
 
 def test_a_frame_that_is_as_good_as_the_first_is_painted_no_further(model):

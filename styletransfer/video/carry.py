@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter
 
 from .. import pixels
 from ..motion.fields import FlowFolder
-from ..motion.filling import ALIKE, Lender, borrow, inside, light, misfit, recolored, strays, with_relaid_edge
+from ..motion.filling import ALIKE, Lender, borrow, light, misfit, recolored, strays
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import Mask, reliability
 from ..motion.scenes import explained, is_cut
@@ -86,13 +86,6 @@ class Opening:
         self.painted = painted
         self.lender = Lender(painted.source[0], painted.result[0])
 
-    @functools.cached_property
-    def relaid(self) -> Array:
-        """The opening frame's result, see `with_relaid_edge`; what no style goes to stays as it is."""
-        result, regions = self.painted.result[0], self.painted.regions
-        styled = np.minimum(regions.sum(axis=0), np.float32(1.0))[..., np.newaxis] if regions.size else np.float32(1.0)
-        return np.asarray(result + styled * (with_relaid_edge(self.lender) - result))
-
 
 def latest_opening(painted: Sequence[Painted]) -> Opening | None:
     """That of the scene which the last of some frames belongs to, if it is among them."""
@@ -148,7 +141,7 @@ def carry(
     masks
         The reliability of a frame from both flows, see `masks_of`.
     """
-    views = list(_views(earlier, frame, history, flow, opening, masks))
+    views = list(_views(earlier, frame, history, flow, masks))
     if not views:
         return None
     shape = frame.source.shape[1:3]
@@ -185,12 +178,7 @@ class View(NamedTuple):
 
 
 def _views(
-    earlier: Sequence[Painted],
-    frame: Painted,
-    history: Sequence[int],
-    flow: FlowPair,
-    opening: Opening | None,
-    masks: Masks,
+    earlier: Sequence[Painted], frame: Painted, history: Sequence[int], flow: FlowPair, masks: Masks
 ) -> Iterator[View]:
     """The frames of the history that show the same scene and are needed to cover the frame, nearest first."""
     covered = np.zeros(frame.source.shape[1:3], np.float32)
@@ -213,16 +201,7 @@ def _views(
             certain = certain * alike
         weight = np.maximum(certain - covered, 0.0)
         covered += certain
-        yield View(place, one, back, certain, weight, _moved(one, back, opening), drawn_out + beyond, share)
-
-
-def _moved(one: Painted, back: Array, opening: Opening | None) -> Array:
-    """A frame's result, `(H, W, 3)`, moved. What was the edge of the opening frame and is none now is laid anew."""
-    moved = sharp_warp(one.result[0], back)
-    if opening is not None and np.array_equal(one.result, opening.painted.result):
-        here = inside(moved.shape)
-        moved[here] = sharp_warp(opening.relaid, back)[here]
-    return moved
+        yield View(place, one, back, certain, weight, sharp_warp(one.result[0], back), drawn_out + beyond, share)
 
 
 def certainty(frame: Painted, one: Painted, flows: tuple[Array, Array], masks: Masks) -> tuple[Array, Mask]:
