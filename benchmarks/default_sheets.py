@@ -63,6 +63,7 @@ PICTURE = {
     "tolerance": Tried((0.02, 0.004, 0.001), {"steps": 300}),
     "optimizer": Tried(("lbfgs", "adam"), SHORT),
     "lbfgs_memory": Tried((3, 10, 30), SHORT),
+    "preconditioning": Tried((0.0, 10.0, 100.0), SHORT),
     "learning_rate": Tried((1.0, 5.0, 20.0), SHORT),
     "bounded": Tried((True, False)),
     "pooling": Tried(("avg", "max")),

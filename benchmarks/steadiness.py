@@ -74,6 +74,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
     # The report's method, every frame on its own, started from the frame and clipped at the end, with today's loss.
     "each frame alone, 60": {
         "bounded": False,
+        "preconditioning": 0.0,
         "temporal_weight": 0.0,
         "warm_start": False,
         "still_threshold": 0.0,

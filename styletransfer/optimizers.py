@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 ValueAndGrad = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+Preconditioner = Callable[[tf.Tensor], tf.Tensor]
+"""P x of a symmetric positive definite P; both have the shape of x."""
 Bounds = tuple[float, float] | None
 """The smallest and the largest value that an element of x may take; None for no bounds."""
 
@@ -112,7 +114,17 @@ class LBFGSState(NamedTuple):
     pairs: tf.Tensor  # scalar int32, number of pairs ever stored
 
 
-def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0, bounds: Bounds = None) -> Optimizer:
+def _as_it_is(x: tf.Tensor) -> tf.Tensor:
+    return x
+
+
+def lbfgs(
+    memory: int = 10,
+    first_change: float = 5.0,
+    growth: float = 1.0,
+    bounds: Bounds = None,
+    preconditioner: Preconditioner = _as_it_is,
+) -> Optimizer:
     """Limited-memory BFGS without a line search (Nocedal and Wright 2006, algorithms 7.4 and 7.5).
 
     Parameters
@@ -120,8 +132,8 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0, boun
     memory
         Number of pairs (s, y) kept.
     first_change
-        The first step goes along the gradient and changes the element of x that changes most by this much, times the
-        `caution` that `init` is given.
+        The first step goes along the gradient, preconditioned, and changes the element of x that changes most by this
+        much, times the `caution` that `init` is given.
     growth
         A trial whose value exceeds the accepted one by more than this share, or is not finite, is
         rejected: the next step tries half of its length. After `MAX_REJECTIONS` in a row the caller
@@ -130,6 +142,8 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0, boun
         Smallest and largest value of an element. Elements that a bound holds take no part in a step, the others
         step along -H of the rest, and the trial is the nearest point within (two-metric projection, Bertsekas
         1982, "Projected Newton methods for optimization problems with simple constraints").
+    preconditioner
+        What the inverse Hessian is like, up to a factor, before any pair is learnt.
 
     Notes
     -----
@@ -152,12 +166,13 @@ def lbfgs(memory: int = 10, first_change: float = 5.0, growth: float = 1.0, boun
 
         free = _free(old.trial, gradient, bounds)
         # H is positive definite, so what is left of it between the free elements still leads downhill.
-        direction = -free * inverse_hessian_product(state, free * gradient)
+        direction = -free * inverse_hessian_product(state, free * gradient, preconditioner)
+        largest = tf.reduce_max(tf.abs(direction))
         # Before any curvature is known the scale of the loss must not matter.
-        cautious = tf.math.divide_no_nan(state.first_change, tf.reduce_max(tf.abs(free * gradient)))
+        cautious = tf.math.divide_no_nan(state.first_change, largest)
         # A pair of nearly no curvature asks for a step to the horizon; grow towards it instead.
         reach = MAX_STRETCH * tf.reduce_max(tf.abs(old.trial - old.x))
-        bold = tf.math.divide_no_nan(reach, tf.reduce_max(tf.abs(direction)))
+        bold = tf.math.divide_no_nan(reach, largest)
         length = tf.where(state.pairs > 0, tf.minimum(tf.ones_like(bold), bold), cautious)
         none = tf.zeros([], tf.int32)
         trial = _within(old.trial + length * direction, bounds)
@@ -182,12 +197,18 @@ def _store(state: LBFGSState, s: tf.Tensor, y: tf.Tensor, wanted: tf.Tensor) -> 
     return state._replace(s=s, y=y, rho=rho, pairs=state.pairs + tf.cast(keep, tf.int32))
 
 
-def inverse_hessian_product(state: LBFGSState, vector: tf.Tensor) -> tf.Tensor:
+def inverse_hessian_product(
+    state: LBFGSState, vector: tf.Tensor, preconditioner: Preconditioner = _as_it_is
+) -> tf.Tensor:
     """H v by the two-loop recursion (Nocedal and Wright 2006, algorithm 7.4); `vector` has the shape of x.
 
-    H_0 = s'y / y'y of the newest pair (their eq. 7.20), 1 while there is none. Pairs that are not there yet have
-    rho = 0 and drop out of both loops.
+    H_0 = s'y / y'Py P of the newest pair, which is their eq. 7.20 for x = P^(1/2) z, and P while there is none. Pairs
+    that are not there yet have rho = 0 and drop out of both loops.
     """
+
+    def conditioned(flat: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(preconditioner(tf.reshape(flat, tf.shape(vector))), [-1])
+
     rho = tf.unstack(state.rho)
     newest_first = list(zip(state.s, state.y, rho, strict=True))
     q = tf.reshape(vector, [-1])
@@ -195,8 +216,9 @@ def inverse_hessian_product(state: LBFGSState, vector: tf.Tensor) -> tf.Tensor:
     for s, y, inverse in newest_first:
         alphas.append(inverse * tf.reduce_sum(s * q))
         q -= alphas[-1] * y
-    gamma = tf.math.divide_no_nan(tf.ones([], q.dtype), rho[0] * tf.reduce_sum(state.y[0] ** 2))
-    r = tf.where(state.pairs > 0, gamma, tf.ones_like(gamma)) * q
+    newest = state.y[0]
+    gamma = tf.math.divide_no_nan(tf.ones([], q.dtype), rho[0] * tf.reduce_sum(newest * conditioned(newest)))
+    r = tf.where(state.pairs > 0, gamma, tf.ones_like(gamma)) * conditioned(q)
     for (s, y, inverse), alpha in zip(reversed(newest_first), reversed(alphas), strict=True):
         r += (alpha - inverse * tf.reduce_sum(y * r)) * s
     return tf.reshape(r, tf.shape(vector))

@@ -86,6 +86,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "pooling": "max",
         "padding": "zero",
         "optimizer": "lbfgs",
+        "preconditioning": 0.0,
         "bounded": False,
         "init": "content",
         "warm_start": False,
@@ -282,6 +283,13 @@ class StyleOptions:
     )
     optimizer: str = _setting("lbfgs", "how the loss is minimised", choices=("lbfgs", "adam"))
     lbfgs_memory: int = _setting(10, "number of past steps that L-BFGS learns the curvature from", low=1)
+    preconditioning: float = _setting(
+        10.0,
+        "how much more readily L-BFGS changes broad areas than single pixels, which takes fewer evaluations; 0 treats "
+        "all alike",
+        low=0.0,
+        high=1000.0,
+    )
     learning_rate: float = _setting(
         5.0, "Adam's step, and the largest change of L-BFGS' first step, in grey levels of 255", low=1e-6
     )

@@ -29,6 +29,9 @@ WINDOW = 5
 WARM = 0.2
 """The first step of L-BFGS from a picture that is nearly painted, as a share of that from a bare one."""
 
+BROAD = 10.0
+"""Sigma in pixels of the Gaussian that tells broad areas, see `broadly`."""
+
 
 class Moments(NamedTuple):
     """What the style of a layer is: first and second moments of its activations, of R regions."""
@@ -325,7 +328,27 @@ def _optimizer(options: StyleOptions) -> Optimizer:
     bounds = (0.0, 255.0) if options.bounded else None
     if options.optimizer == "adam":
         return adam(options.learning_rate, bounds=bounds)
-    return lbfgs(options.lbfgs_memory, options.learning_rate, bounds=bounds)
+    precondition = functools.partial(broadly, share=options.preconditioning)
+    return lbfgs(options.lbfgs_memory, options.learning_rate, bounds=bounds, preconditioner=precondition)
+
+
+def broadly(picture: tf.Tensor, share: float) -> tf.Tensor:
+    """`(1, H, W, C)` and, times `share`, the same under a Gaussian, with zeros beyond the border.
+
+    The losses are far steeper in single pixels than in broad areas, so that their inverse Hessian lets those change
+    more. A symmetric positive definite map, as a Gaussian is.
+    """
+    if share == 0.0:
+        return picture
+    down, across = (_gaussian(side) for side in picture.shape[1:3])
+    return picture + share * tf.einsum("ij,njkc,kl->nilc", down, picture, across)
+
+
+def _gaussian(length: int) -> tf.Tensor:
+    """The filter along an axis, as a matrix `(length, length)`."""
+    places = tf.range(length, dtype=tf.float32)
+    apart = (places[:, tf.newaxis] - places) / BROAD
+    return tf.exp(-0.5 * tf.square(apart)) / (BROAD * math.sqrt(2.0 * math.pi))
 
 
 def _settled(totals: list[float], tolerance: float) -> bool:

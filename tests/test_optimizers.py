@@ -1,5 +1,6 @@
 """L-BFGS and Adam against oracles: a dense inverse Hessian, SciPy's minima, the papers' algorithms in NumPy."""
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -154,10 +155,12 @@ def test_bounds_that_are_never_met_change_nothing(method):
 # ---------------------------------------------------------------- L-BFGS: the two-loop product
 
 
-def dense_inverse_hessian(pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """BFGS updates of the inverse Hessian (Nocedal and Wright 2006, eq. 6.17) from s'y/y'y I, oldest pair first."""
+def dense_inverse_hessian(pairs: list[tuple[np.ndarray, np.ndarray]], P: np.ndarray | None = None) -> np.ndarray:
+    """BFGS updates of the inverse Hessian (Nocedal and Wright 2006, eq. 6.17) from s'y/y'Py P, oldest pair first."""
     s, y = pairs[-1]
-    H, identity = (s @ y) / (y @ y) * np.eye(len(s)), np.eye(len(s))
+    identity = np.eye(len(s))
+    P = identity if P is None else P
+    H = (s @ y) / (y @ P @ y) * P
     for s, y in pairs:
         rho = 1.0 / (s @ y)
         H = (identity - rho * np.outer(s, y)) @ H @ (identity - rho * np.outer(y, s)) + rho * np.outer(s, s)
@@ -201,6 +204,46 @@ def test_two_loop_product_without_pairs_is_the_identity_and_keeps_the_shape():
     assert np.array_equal(inverse_hessian_product(lbfgs().init(vector), vector), vector)
 
 
+def inverse_curvature(name: str) -> np.ndarray:
+    """A symmetric positive definite matrix about as skewed as the inverse of a quadratic's."""
+    problem = PROBLEMS[name]
+    n = len(problem.start)
+    columns = [problem.value_and_grad(tf.constant(unit))[1] for unit in np.eye(n)]
+    hessian = np.array(columns) - problem.value_and_grad(tf.zeros(n, tf.float64))[1]
+    return np.linalg.inv(hessian + np.diag(np.linspace(0.0, 5.0, n)))
+
+
+def test_two_loop_product_of_a_preconditioned_run_equals_the_dense_inverse_hessian():
+    name, vector = "skewed quadratic 10", np.random.default_rng(0).normal(size=10)
+    problem, P = PROBLEMS[name], inverse_curvature(name)
+    conditioned = functools.partial(tf.linalg.matvec, tf.constant(P))
+    states = run(lbfgs(3, 0.1, preconditioner=conditioned), problem.value_and_grad, problem.start, 12)
+    np.testing.assert_allclose(inverse_hessian_product(states[0], tf.constant(vector), conditioned), P @ vector)
+    for count, state in enumerate(states[1:], 2):
+        H = dense_inverse_hessian(pairs_of(states[:count])[-3:], P)
+        product = inverse_hessian_product(state, tf.constant(vector), conditioned)
+        np.testing.assert_allclose(product, H @ vector, rtol=1e-7, atol=1e-9 * np.abs(H).max())
+        np.testing.assert_allclose(state.point.direction, -H @ state.point.gradient.numpy(), rtol=1e-6, atol=1e-9)
+
+
+def test_a_preconditioner_like_the_inverse_hessian_takes_far_fewer_steps_to_the_same_minimum():
+    name = "skewed quadratic 30"
+    problem, P = PROBLEMS[name], tf.constant(inverse_curvature(name))
+    best, taken = problem.scipy_minimum().fun, {}
+    for how in ({}, {"preconditioner": functools.partial(tf.linalg.matvec, P)}):
+        states = run(lbfgs(10, **how), problem.value_and_grad, problem.start, 120, compile_step=True)
+        taken[bool(how)] = next(i for i, s in enumerate(states) if float(s.point.terms[0]) < best + 1e-4)
+    assert taken[True] < 0.2 * taken[False]
+
+
+def test_the_first_step_changes_no_element_by_more_than_asked_whatever_the_preconditioner():
+    problem = PROBLEMS["skewed quadratic 10"]
+    for factor in (1e-3, 1.0, 1e3):
+        scaled = functools.partial(tf.multiply, tf.constant(np.linspace(factor, 2 * factor, 10)))
+        first = run(lbfgs(first_change=0.5, preconditioner=scaled), problem.value_and_grad, problem.start, 1)[0]
+        assert np.abs(first.point.trial - problem.start).max() == pytest.approx(0.5)
+
+
 def test_every_step_goes_along_the_quasi_newton_direction():
     problem = PROBLEMS["rosenbrock 5"]
     states = run(lbfgs(4, 0.1), problem.value_and_grad, problem.start, 30)
@@ -241,6 +284,7 @@ def test_a_pair_without_positive_curvature_is_skipped():
 METHODS = {
     "lbfgs": lbfgs(4, 0.1),
     "lbfgs, bounded": lbfgs(4, 0.1, bounds=(-1e3, 1e3)),
+    "lbfgs, preconditioned": lbfgs(4, 0.1, preconditioner=lambda x: x + 0.5 * tf.reduce_sum(x)),
     "adam": adam(0.1),
     "adam, bounded": adam(0.1, bounds=(-1e3, 1e3)),
 }
