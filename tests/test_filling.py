@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
-from styletransfer.motion.filling import EDGE, Lender, borrow, colors_of, recolored, smooth, strays
+from styletransfer.motion.filling import EDGE, Lender, borrow, colors_of, recolored, smooth, strays, with_relaid_edge
 
 
 def halves(height=40, width=60, split=20):
@@ -105,6 +105,29 @@ def test_paint_beside_it_tints_what_is_missing_only_as_far_as_it_is_of_one_colou
         tints[name] = filled[missing].mean() - 100
     assert tints["even"] == pytest.approx(20, abs=1)
     assert 0 < tints["rows"] < 5
+
+
+def test_a_line_along_the_border_of_a_painting_gives_way_to_strokes_and_nothing_else_changes():
+    frame = texture(48, 64, seed=3, smooth=6.0).astype(np.float32)
+    strokes = np.random.default_rng(0).normal(0, 15, frame.shape).astype(np.float32)
+    painting = np.clip(0.5 * frame + 60 + strokes, 0, 255)
+    lined, edge = painting.copy(), np.ones((48, 64), bool)
+    edge[EDGE:-EDGE, EDGE:-EDGE] = False
+    lined[edge] = 250.0
+    relaid, which = with_relaid_edge(Lender(frame, lined))
+    np.testing.assert_array_equal(which, edge)
+    np.testing.assert_array_equal(relaid[~edge], lined[~edge])
+    assert (lined[edge] - painting[edge]).mean() > 100 > 10 > abs((relaid[edge] - painting[edge]).mean())
+    assert 0.5 < (relaid - frame)[edge].std() / (painting - frame)[edge].std() < 1.5
+
+
+@given(st.tuples(st.integers(1, 7), st.integers(1, 7)))
+def test_the_edge_of_a_painting_of_any_size_is_relaid_within_black_and_white(shape):
+    frame, painting = np.random.default_rng(0).uniform(0, 255, (2, *shape, 3)).astype(np.float32)
+    relaid, edge = with_relaid_edge(Lender(frame, painting))
+    np.testing.assert_array_equal(relaid[~edge], painting[~edge])
+    assert relaid.shape == painting.shape and relaid.dtype == np.float32
+    assert np.isfinite(relaid).all() and relaid.min() >= 0.0 and relaid.max() <= 255.0
 
 
 def test_paint_that_a_thing_leaves_on_the_ground_is_told_from_that_of_the_ground():

@@ -7,10 +7,12 @@ import pytest
 from conftest import texture
 
 from styletransfer import metrics, pixels
+from styletransfer.image import stylize_image
 from styletransfer.motion.fields import write_flow
+from styletransfer.motion.filling import EDGE, Lender, with_relaid_edge
 from styletransfer.options import StyleOptions
 from styletransfer.video.carry import LOOSE, SETTLING, Painted, both_ways, carry, is_held
-from styletransfer.video.chain import paint
+from styletransfer.video.chain import EDGE_SHARE, paint
 from styletransfer.video.frames import stylize_frames
 from styletransfer.video.state import load, store
 
@@ -42,6 +44,38 @@ def still(source, target):
 def test_one_painted_frame_comes_out_per_frame(model):
     painted = list(stylize_frames(pan(3), STYLE, model=model, flow=still, steps=2, **FEW))
     assert [p.shape for p in painted] == [(48, 64, 3)] * 3 and painted[0].dtype == np.uint8
+
+
+def test_the_frame_that_opens_a_scene_has_no_line_along_its_border(model):
+    """Its edge lies as it was borrowed, is held there, and the rest is painted until the frame is as good as before."""
+    frame, options = pan(1)[0], StyleOptions(steps=40, tolerance=0.0, temporal_weight=10.0, history=(1, 2), **FEW)
+    rest, seen = 40 // EDGE_SHARE, []
+    opened = next(paint([frame], STYLE, options, model=model, flow=both_ways(still, "fast"), on_step=seen.append))
+    before = np.clip(seen[39 - rest].image.numpy()[0], 0.0, 255.0)
+    relaid, edge = with_relaid_edge(Lender(opened.source[0], before))
+    assert [iterate.step for iterate in seen] == list(range(1, opened.steps + 1)) and 40 - rest < opened.steps <= 40
+    assert np.abs(relaid - before)[edge].mean() > 10.0 * np.abs(opened.result[0] - relaid)[edge].mean()
+    assert np.abs(opened.result[0] - before)[~edge].max() > 0.0
+    assert seen[-1].terms["style"] < seen[40 - rest].terms["style"]
+
+
+def test_where_no_style_goes_the_frame_that_opens_a_scene_keeps_its_edge(model):
+    frame, half = pan(1)[0], np.zeros((48, 64), np.uint8)
+    half[:, :32] = 255
+    how = {"model": model, "steps": 8, "regions": half, **FEW}
+    opened = next(iter(stylize_frames([frame], STYLE, flow=still, **how)))
+    alone = stylize_image(frame, STYLE, **how)
+    edge = np.s_[:, -EDGE:]
+    assert (
+        np.abs(opened[edge].astype(int) - frame[edge]).max() <= 1 + np.abs(alone[edge].astype(int) - frame[edge]).max()
+    )
+    assert (opened[:, :EDGE] != alone[:, :EDGE]).any()
+
+
+def test_a_frame_that_nothing_is_held_to_is_the_frame_painted_alone(model):
+    frame, how = pan(1)[0], {"model": model, "steps": 16, "warm_start": False, "temporal_weight": 0.0, **FEW}
+    opened = next(iter(stylize_frames([frame], STYLE, flow=still, **how)))
+    np.testing.assert_array_equal(opened, stylize_image(frame, STYLE, **how))
 
 
 def test_a_frame_that_is_as_good_as_the_first_is_painted_no_further(model):

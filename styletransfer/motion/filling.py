@@ -86,11 +86,10 @@ class Lender:
         The painting less its own ground would be its finest strokes only, and what borrows them dull beside the rest.
         At the border is what lies `EDGE` pixels from it.
         """
-        cuts = [min(EDGE, (side - 1) // 2) for side in self.model.shape[:2]]
-        inside = tuple(slice(cut, -cut or None) for cut in cuts)
+        inside = _inside(self.model.shape)
         ground, painting = _ground(self.model[inside]), self.painting[inside]
         found = painting - Colors.between(ground, _ground(painting)).on(ground)
-        return np.pad(found - light(found), [*((cut, cut) for cut in cuts), (0, 0)], mode="edge")
+        return np.pad(found - light(found), [*((cut.start, cut.start) for cut in inside), (0, 0)], mode="edge")
 
     @functools.cached_property
     def looks(self) -> Array:
@@ -146,6 +145,17 @@ def borrow(
     return filled
 
 
+def with_relaid_edge(lender: Lender) -> tuple[Array, Mask]:
+    """The lender's painting, `(H, W, 3)`, its `EDGE` outermost pixels borrowed from farther inside; which they are.
+
+    The network sees a mirror image beyond the border, and paints lines along it. When the camera moves, such a line
+    would be carried inwards, a thin level stroke that goes with nothing in the clip.
+    """
+    edge = np.ones(lender.painting.shape[:2], bool)
+    edge[_inside(edge.shape)] = False
+    return np.clip(borrow(lender.painting, lender.model, edge, lender), 0.0, 255.0), edge
+
+
 def strays(moved: Array, frame: Array, doubtful: Mask, ground: Array) -> Mask:
     """Doubtful pixels whose paint is unlike the paint around them on what looks alike: `(H, W)`.
 
@@ -184,6 +194,12 @@ def recolored(frame: Array, moved: Array, missing: Mask, lender: Lender) -> Arra
     own = Colors.between(ground[known], paint[known]).on(ground)
     theirs, ours = (np.square(colored - paint)[known].mean() for colored in (found, own))
     return own if theirs > FAR * ours else found
+
+
+def _inside(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Where a painting of a shape `(H, W)` is none of its `EDGE` outermost pixels."""
+    rows, columns = (min(EDGE, (side - 1) // 2) for side in shape[:2])
+    return slice(rows, -rows or None), slice(columns, -columns or None)
 
 
 def _ground(picture: Array) -> Array:
