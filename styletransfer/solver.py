@@ -47,6 +47,7 @@ class Style(NamedTuple):
     layers: tuple[Moments, ...]  # one per style layer
     guides: tuple[tf.Tensor, ...] = ()  # (R, h, w) per style layer, how far a position is in a region; none: everywhere
     shares: tf.Tensor | None = None  # (R,) of the frame that the regions cover; None: all of it
+    styled: tf.Tensor | None = None  # (height, width), how far any style goes to a pixel; None: everywhere
 
 
 class Targets(NamedTuple):
@@ -227,7 +228,8 @@ class Solver:
         return seen.maps, tuple(map(Moments, seen.sums[::2], seen.sums[1::2]))
 
     def _step(self, state: NamedTuple, targets: Targets) -> NamedTuple:
-        return self.optimizer.step(state, lambda image: self.value_and_grad(image, targets))
+        optimizer = _optimizer(self.options, targets.styles[-1].styled)
+        return optimizer.step(state, lambda image: self.value_and_grad(image, targets))
 
     def value_and_grad(self, image: tf.Tensor, targets: Targets) -> tuple[tf.Tensor, tf.Tensor]:
         """The weighted terms, `(4,)` in the order of `TERMS`, and the gradient of their sum."""
@@ -324,24 +326,26 @@ def _compiled(method: Callable[..., Any]) -> Any:
     return tf.function(functools.partial(method), autograph=False)
 
 
-def _optimizer(options: StyleOptions) -> Optimizer:
+def _optimizer(options: StyleOptions, styled: tf.Tensor | None = None) -> Optimizer:
     bounds = (0.0, 255.0) if options.bounded else None
     if options.optimizer == "adam":
         return adam(options.learning_rate, bounds=bounds)
-    precondition = functools.partial(broadly, share=options.preconditioning)
+    precondition = functools.partial(broadly, share=options.preconditioning, styled=styled)
     return lbfgs(options.lbfgs_memory, options.learning_rate, bounds=bounds, preconditioner=precondition)
 
 
-def broadly(picture: tf.Tensor, share: float) -> tf.Tensor:
-    """`(1, H, W, C)` and, times `share`, the same under a Gaussian, with zeros beyond the border.
+def broadly(picture: tf.Tensor, share: float, styled: tf.Tensor | None = None) -> tf.Tensor:
+    """`(1, H, W, C)` and, times `share`, the same under a Gaussian, with zeros beyond the border: P x, see `lbfgs`.
 
     The losses are far steeper in single pixels than in broad areas, so that their inverse Hessian lets those change
-    more. A symmetric positive definite map, as a Gaussian is.
+    more. Nothing is spread to or from where no style goes, by `styled`, `(H, W)` in [0, 1]: it is to stay as it is.
+    A symmetric positive definite map, as a Gaussian is.
     """
     if share == 0.0:
         return picture
+    where = 1.0 if styled is None else styled[..., tf.newaxis]
     down, across = (_gaussian(side) for side in picture.shape[1:3])
-    return picture + share * tf.einsum("ij,njkc,kl->nilc", down, picture, across)
+    return picture + share * where * tf.einsum("ij,njkc,kl->nilc", down, where * picture, across)
 
 
 def _gaussian(length: int) -> tf.Tensor:

@@ -101,7 +101,9 @@ class Styles:
         if regions is None or weights is not None:
             return Style(size, layers)
         masks = np.asarray(resized(regions[..., np.newaxis], size))[..., 0]
-        return Style(size, layers, self.solver.guides(masks), tf.constant(masks.mean(axis=(1, 2)), tf.float32))
+        shares, styled = masks.mean(axis=(1, 2)), np.clip(masks.sum(axis=0), 0.0, 1.0)
+        each = (tf.constant(one, tf.float32) for one in (shares, styled))
+        return Style(size, layers, self.solver.guides(masks), *each)
 
     def _goal(
         self,

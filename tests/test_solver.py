@@ -165,8 +165,20 @@ def test_what_preconditions_is_a_picture_and_its_broad_areas():
     np.testing.assert_array_equal(broadly(image, 0.0), image)
 
 
-def test_what_preconditions_is_symmetric_and_positive_definite():
-    each = [broadly(unit.reshape(1, 6, 5, 1), 10.0) for unit in np.eye(30, dtype=np.float32)]
+def test_where_no_style_goes_preconditioning_leaves_all_as_it_is():
+    image, styled = picture(40, 56), np.zeros((40, 56), np.float32)
+    styled[:, :30] = 1.0
+    conditioned, without = (np.asarray(broadly(one, 3.0, styled)) for one in (image, image * styled[..., np.newaxis]))
+    np.testing.assert_array_equal(conditioned[:, :, 30:], image[:, :, 30:])
+    np.testing.assert_array_equal(conditioned[:, :, :30], without[:, :, :30])
+    np.testing.assert_allclose(
+        without, broadly(image * styled[..., np.newaxis], 3.0) * styled[..., np.newaxis], rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("styled", [None, np.random.default_rng(0).uniform(0.0, 1.0, (6, 5)).astype(np.float32)])
+def test_what_preconditions_is_symmetric_and_positive_definite(styled):
+    each = [broadly(unit.reshape(1, 6, 5, 1), 10.0, styled) for unit in np.eye(30, dtype=np.float32)]
     matrix = np.reshape(each, (30, 30))
     np.testing.assert_allclose(matrix, matrix.T, rtol=1e-6)
     assert np.linalg.eigvalsh(matrix.astype(np.float64)).min() > 0.99

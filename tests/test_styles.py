@@ -196,6 +196,14 @@ def test_where_no_style_goes_the_picture_stays_as_it_is(model, loss):
     assert changed[28:].min() > 4.0
 
 
+def test_broad_areas_are_not_changed_across_the_border_to_where_no_style_goes(model):
+    """Not even if no content holds them: beyond what the network sees of the region nothing pulls."""
+    how = {**QUICK, "model": model, "steps": 15, "content_weight": 0.0, "preconditioning": 1000.0}
+    painted = stylize_image(CONTENT, STYLES[0], regions=halves(), **how)
+    np.testing.assert_array_equal(painted[:, :18], CONTENT[:, :18])
+    assert (painted[:, 28:] != CONTENT[:, 28:]).any()
+
+
 def test_colours_of_a_mask_name_three_styles():
     mask = np.zeros((1, 4, 3), np.uint8)
     mask[0, 0, 0] = mask[0, 1, 1] = mask[0, 2, 2] = 255
