@@ -228,7 +228,7 @@ class Solver:
         return seen.maps, tuple(map(Moments, seen.sums[::2], seen.sums[1::2]))
 
     def _step(self, state: NamedTuple, targets: Targets) -> NamedTuple:
-        optimizer = _optimizer(self.options, targets.styles[-1].styled)
+        optimizer = _optimizer(self.options, targets.styles[-1].styled)  # the same, told where styles go
         return optimizer.step(state, lambda image: self.value_and_grad(image, targets))
 
     def value_and_grad(self, image: tf.Tensor, targets: Targets) -> tuple[tf.Tensor, tf.Tensor]:

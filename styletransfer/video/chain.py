@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..image import coarse_to_fine, load_picture, load_regions, prepare, start_picture
 from ..motion.filling import Lender, with_relaid_edge
 from ..options import StyleOptions
-from ..solver import Iterate
+from ..solver import Iterate, Targets
 from ..styles import StyleLike, Styles, read_styles
 from .carry import UNTOLD, Array, FlowPair, Opening, Painted, carry, latest_opening, masks_of, repeats
 from .dissolve import dissolved, without
@@ -151,13 +151,19 @@ def with_settled_edge(styles: Styles, painted: Painted, steps: int, on_step: OnS
     share = edge.astype(np.float32)
     if painted.regions.size:
         share *= np.minimum(painted.regions.sum(axis=0), np.float32(1.0))
-    result = painted.result + share[..., np.newaxis] * (relaid - painted.result)
-    earlier = len(styles.options.history)
-    warped, held = np.concatenate([result] * earlier), np.stack([share] + [np.zeros_like(share)] * (earlier - 1))
-    targets = styles.targets(painted.source, painted.place, painted.regions, warped, held)
+    begun = painted._replace(result=painted.result + share[..., np.newaxis] * (relaid - painted.result))
+    targets = held_to_itself(styles, begun, share)
     enough: dict[str, Any] = {"enough": painted.loss, "enough_style": painted.style}
-    run = styles.solver.run(result, targets, steps=steps, warm=True, **enough)
+    run = styles.solver.run(begun.result, targets, steps=steps, warm=True, **enough)
     return finished(painted, (iterate._replace(step=painted.steps + iterate.step) for iterate in run), on_step)
+
+
+def held_to_itself(styles: Styles, frame: Painted, share: Array) -> Targets:
+    """The targets of a frame that is held to the result it has, by `share`, `(H, W)` in [0, 1]."""
+    earlier = len(styles.options.history)
+    warped = np.concatenate([frame.result] * earlier)
+    held = np.stack([share] + [np.zeros_like(share)] * (earlier - 1))
+    return styles.targets(frame.source, frame.place, frame.regions, warped, held)
 
 
 def paint_alone(
