@@ -31,6 +31,8 @@ WARM = 0.2
 
 BROAD = 10.0
 """Sigma in pixels of the Gaussian that tells broad areas, see `broadly`."""
+REACH = 5.0
+"""Sigmas from which a Gaussian counts as 0."""
 
 
 class Moments(NamedTuple):
@@ -335,11 +337,12 @@ def _optimizer(options: StyleOptions, styled: tf.Tensor | None = None) -> Optimi
 
 
 def broadly(picture: tf.Tensor, share: float, styled: tf.Tensor | None = None) -> tf.Tensor:
-    """`(1, H, W, C)` and, times `share`, the same under a Gaussian, with zeros beyond the border: P x, see `lbfgs`.
+    """`(1, H, W, C)` and, times `share`, the same under a Gaussian, mirrored beyond the border: P x, see `lbfgs`.
 
     The losses are far steeper in single pixels than in broad areas, so that their inverse Hessian lets those change
-    more. Nothing is spread to or from where no style goes, by `styled`, `(H, W)` in [0, 1]: it is to stay as it is.
-    A symmetric positive definite map, as a Gaussian is.
+    more. With nothing beyond the border they would change half as readily there, and what starts dark would keep a dark
+    frame. Nothing is spread to or from where no style goes, by `styled`, `(H, W)` in [0, 1]: it is to stay as it is. A
+    symmetric positive definite map, as a Gaussian is.
     """
     if share == 0.0:
         return picture
@@ -349,10 +352,19 @@ def broadly(picture: tf.Tensor, share: float, styled: tf.Tensor | None = None) -
 
 
 def _gaussian(length: int) -> tf.Tensor:
-    """The filter along an axis, as a matrix `(length, length)`."""
+    """The filter along an axis, as a matrix `(length, length)`.
+
+    The axis is mirrored half a pixel beyond its last one, which keeps the matrix symmetric: its eigenvectors are the
+    cosines of DCT-II.
+    """
     places = tf.range(length, dtype=tf.float32)
-    apart = (places[:, tf.newaxis] - places) / BROAD
-    return tf.exp(-0.5 * tf.square(apart)) / (BROAD * math.sqrt(2.0 * math.pi))
+    images = math.ceil(REACH * BROAD / (2 * length) + 0.5)  # of the axis, either way, that lie within reach
+    total = tf.zeros((length, length))
+    for image in range(-images, images + 1):
+        beyond = places + 2.0 * image * length
+        for mirrored in (beyond, -1.0 - beyond):
+            total += tf.exp(-0.5 * tf.square((places[:, tf.newaxis] - mirrored) / BROAD))
+    return total / (BROAD * math.sqrt(2.0 * math.pi))
 
 
 def _settled(totals: list[float], tolerance: float) -> bool:

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
 
-from styletransfer.motion.filling import EDGE, Lender, borrow, colors_of, recolored, smooth, strays, with_relaid_edge
+from styletransfer.motion.filling import (
+    EDGE,
+    GOES_ON,
+    Lender,
+    borrow,
+    colors_of,
+    recolored,
+    smooth,
+    strays,
+    whence,
+)
 
 
 def halves(height=40, width=60, split=20):
@@ -107,29 +117,6 @@ def test_paint_beside_it_tints_what_is_missing_only_as_far_as_it_is_of_one_colou
     assert 0 < tints["rows"] < 5
 
 
-def test_a_line_along_the_border_of_a_painting_gives_way_to_strokes_and_nothing_else_changes():
-    frame = texture(48, 64, seed=3, smooth=6.0).astype(np.float32)
-    strokes = np.random.default_rng(0).normal(0, 15, frame.shape).astype(np.float32)
-    painting = np.clip(0.5 * frame + 60 + strokes, 0, 255)
-    lined, edge = painting.copy(), np.ones((48, 64), bool)
-    edge[EDGE:-EDGE, EDGE:-EDGE] = False
-    lined[edge] = 250.0
-    relaid, which = with_relaid_edge(Lender(frame, lined))
-    np.testing.assert_array_equal(which, edge)
-    np.testing.assert_array_equal(relaid[~edge], lined[~edge])
-    assert (lined[edge] - painting[edge]).mean() > 100 > 10 > abs((relaid[edge] - painting[edge]).mean())
-    assert 0.5 < (relaid - frame)[edge].std() / (painting - frame)[edge].std() < 1.5
-
-
-@given(st.tuples(st.integers(1, 7), st.integers(1, 7)))
-def test_the_edge_of_a_painting_of_any_size_is_relaid_within_black_and_white(shape):
-    frame, painting = np.random.default_rng(0).uniform(0, 255, (2, *shape, 3)).astype(np.float32)
-    relaid, edge = with_relaid_edge(Lender(frame, painting))
-    np.testing.assert_array_equal(relaid[~edge], painting[~edge])
-    assert relaid.shape == painting.shape and relaid.dtype == np.float32
-    assert np.isfinite(relaid).all() and relaid.min() >= 0.0 and relaid.max() <= 255.0
-
-
 def test_paint_that_a_thing_leaves_on_the_ground_is_told_from_that_of_the_ground():
     """A light thing painted yellow on dark ground painted blue; its paint goes beyond its outline at both sides."""
     frame = np.full((60, 90, 3), 60, np.float32)
@@ -143,6 +130,47 @@ def test_paint_that_a_thing_leaves_on_the_ground_is_told_from_that_of_the_ground
     assert not found[~doubtful].any()
     assert found[24:36, 37:39].mean() > 0.9 and found[24:36, 56:58].mean() > 0.9  # beyond the outline
     assert not found[24:36, 32:34].any() and not found[24:36, 61:63].any()  # paint of the ground
+
+
+def test_strokes_go_on_where_those_beside_them_did_not_end_in_their_painting():
+    """What is missing at the right, beside paint that came from 20 pixels farther left, comes from there, too."""
+    frame = np.full((40, 60, 3), 90, np.float32)
+    lender = Lender(frame, frame + np.random.default_rng(0).normal(0, 20, frame.shape).astype(np.float32))
+    missing = np.zeros((40, 60), bool)
+    missing[:, 50:] = True
+    beside = np.zeros((40, 60, 2), np.float32)
+    beside[:, 40:50] = -20.3, 0.4
+    lent = whence(frame, missing, lender, beside=beside)
+    np.testing.assert_array_equal(lent[missing], np.broadcast_to(np.float32([-20.3, 0.4]), (400, 2)))
+    filled = borrow(lender.painting, frame, missing, lender, ground=frame, lent=lent)
+    paint, source = filled[:, 50:-2] - frame[:, 50:-2], lender.strokes[:, 30:38]
+    assert np.std(paint - source, axis=(0, 1)).max() < 0.2 * source.std()
+
+
+@pytest.mark.parametrize("levels, goes_on", [(0.5 * GOES_ON, True), (2.0 * GOES_ON, False)])
+def test_strokes_go_on_only_to_what_looks_about_right(levels, goes_on):
+    """The painting is of two grounds; what is missing is of the lighter one, beside paint from the darker one."""
+    model = np.full((64, 96, 3), 90, np.float32)
+    model[:, :48] -= levels
+    frame, missing = np.full_like(model, 90), np.zeros((64, 96), bool)
+    missing[:, 72:] = True
+    beside = np.zeros((64, 96, 2), np.float32)
+    beside[..., 0] = -64.0
+    lent = whence(frame, missing, Lender(model, model), beside=beside)
+    assert (lent[missing] == (-64.0, 0.0)).all() == goes_on
+
+
+def test_strokes_whose_neighbours_ended_at_the_edge_come_from_elsewhere_in_one_piece():
+    rng = np.random.default_rng(0)
+    frame = (90 + rng.normal(0, 1, (96, 128, 3))).astype(np.float32)
+    missing = np.zeros((96, 128), bool)
+    missing[:, 112:] = True
+    lent = whence(frame, missing, Lender(frame, frame), beside=np.zeros((96, 128, 2), np.float32))
+    y, x = np.nonzero(missing)
+    there = np.stack([x, y], axis=-1) + lent[missing]
+    assert (there >= 0).all() and (there < (128, 96)).all()
+    taken, counts = np.unique(lent[missing], axis=0, return_counts=True)
+    assert counts.max() > 0.6 * missing.sum() and len(taken) <= 4
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.floats(0.01, 100.0))

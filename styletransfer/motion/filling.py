@@ -2,11 +2,17 @@
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_dilation, gaussian_filter1d, map_coordinates, uniform_filter
+from scipy.ndimage import (
+    binary_dilation,
+    distance_transform_edt,
+    gaussian_filter1d,
+    map_coordinates,
+    uniform_filter,
+)
 from scipy.spatial.distance import cdist
 
 Array = npt.NDArray[np.float32]
@@ -27,7 +33,7 @@ STROKE = 0.02
 """Sigma of the blur that tells strokes from the light under them, in longer sides."""
 GROUND = 0.005
 """The same for the ground under strokes that are borrowed: what is new keeps its outlines."""
-NEAR = 4.0
+NEAR = 2.0
 """Blocks over which paint tints what is missing beside it."""
 KNOWN = 0.1
 """Share of a frame that must not be missing to tell the colours of the rest."""
@@ -39,6 +45,12 @@ STRAY = 1.0
 """How many spreads from the paint beside it paint may be, root mean square over the channels."""
 FAINT = 10.0
 """Grey levels of spread that any paint has."""
+SAME = 6.0
+"""Grey levels, root mean square, by which a source may look worse than the best: few pieces have few seams."""
+MANY = 0.8
+"""Share of what the displacement that does for most does for, from which another is as good: the turn decides."""
+GOES_ON = 25.0
+"""The same for paint that goes on with what lies beside it."""
 EDGE = 2
 """Outermost pixels of a painting, which go with its border rather than with what lies beyond."""
 GOLDEN = math.pi * (3.0 - math.sqrt(5.0))
@@ -98,15 +110,22 @@ class Lender:
 
 
 def borrow(
-    moved: Array, frame: Array, missing: Mask, lender: Lender, *, ground: Array | None = None, turn: int = 0
+    moved: Array,
+    frame: Array,
+    missing: Mask,
+    lender: Lender,
+    *,
+    ground: Array | None = None,
+    lent: Array | None = None,
+    turn: int = 0,
 ) -> Array:
     """`moved`, with better paint at the missing pixels: the strokes of a painting, in the light of the frame.
 
-    A missing pixel takes the strokes that lie at one of a few displacements from it in the painting, the one at which
-    the frame that was painted there differs least from this one in a window around it. Under the strokes lies this
-    frame, blurred, in the colours that the painting gives to its own, tinted like the paint beside it on what looks
-    alike, as far as that is of one colour: so clouds stay clouds, water that is blue beside it does not turn yellow,
-    and there are no steps between patches. The optimisation only has to fit the strokes in.
+    A missing pixel takes strokes of the painting from where the frame that was painted there looks like this one, see
+    `whence`. Under the strokes lies this frame, blurred, in the colours that the painting gives to its own, tinted like
+    the paint beside it on what looks alike, as far as that is of one colour: so clouds stay clouds, water that is blue
+    beside it does not turn yellow, and there are no steps between patches. The optimisation only has to fit the strokes
+    in.
 
     Mirroring the border instead draws kaleidoscopes, repeating it draws streaks, and the bare frame stays bare for many
     frames (all tried, see `docs/defaults.md`).
@@ -123,6 +142,8 @@ def borrow(
         What paint is taken from.
     ground
         What `recolored` gives, if it is known already.
+    lent
+        What `whence` gives, if it is known already.
     turn
         Turns the displacements: with another number for every frame, strips that enter at the border one by one
         take strokes from different places.
@@ -131,12 +152,10 @@ def borrow(
     -------
     float32 (H, W, 3)
     """
-    step = _block(missing.shape)
-    window = _window(missing.shape) // step
-    steps, best = _nearest_in_looks(_blocks(frame, step), lender.looks, window, turn)
-    chosen = best.repeat(step, axis=0).repeat(step, axis=1)[: missing.shape[0], : missing.shape[1]]
-    missing = missing & (chosen >= 0)
-    places = np.argwhere(missing) + step * steps[chosen[missing]]
+    if lent is None:
+        lent = whence(frame, missing, lender, turn=turn)
+    missing = missing & np.isfinite(lent).all(axis=-1)
+    places = np.argwhere(missing) + np.rint(lent[missing])[:, ::-1].astype(int)
     strokes = lender.strokes[tuple(np.clip(places, 0, np.array(missing.shape) - 1).T)]
     ground = recolored(frame, moved, missing, lender) if ground is None else ground
     tint = _told(*_beside(moved - ground, frame, ~missing, missing))
@@ -145,15 +164,48 @@ def borrow(
     return filled
 
 
-def with_relaid_edge(lender: Lender) -> tuple[Array, Mask]:
-    """The lender's painting, `(H, W, 3)`, its `EDGE` outermost pixels borrowed from farther inside; which they are.
+def whence(frame: Array, missing: Mask, lender: Lender, *, beside: Array | None = None, turn: int = 0) -> Array:
+    """From each missing pixel of a frame to where its strokes lie in the lender's painting.
 
-    The network sees a mirror image beyond the border, and paints lines along it. When the camera moves, such a line
-    would be carried inwards, a thin level stroke that goes with nothing in the clip.
+    What enters the frame comes in strips, and strips from anywhere make a mosaic. So strokes go on: a pixel takes what
+    lies beside that which the nearest one that is not missing came from (Ashikhmin 2001, "Synthesizing natural
+    textures"), as long as that looks about right. Elsewhere a few displacements are tried, and as few of them taken as
+    look nearly as good as the best.
+
+    Parameters
+    ----------
+    frame, missing, lender, turn
+        As for `borrow`.
+    beside
+        `(H, W, 2)`, the same for what is not missing; None: unknown.
+
+    Returns
+    -------
+    float32 (H, W, 2), pixels to the right and down; NaN where all lead out of the picture
     """
-    edge = np.ones(lender.painting.shape[:2], bool)
-    edge[_inside(edge.shape)] = False
-    return np.clip(borrow(lender.painting, lender.model, edge, lender), 0.0, 255.0), edge
+    shape, step = missing.shape, _block(missing.shape)
+    looks, window = _blocks(frame, step), _window(shape) // step
+    displacements, costs = _costs(looks, lender.looks, window, turn)
+    least = costs.min(axis=0)
+    touched = _blocks(missing[..., np.newaxis].astype(np.float32), step)[..., 0] > 0.0
+    chosen = _whole(_in_few_pieces(costs, touched, _worse(frame, SAME), turn), step, shape)
+    found = (step * displacements[chosen][..., ::-1]).astype(np.float32)
+    found[chosen < 0] = np.nan
+    if beside is None or missing.all():
+        return found
+    on = beside[tuple(distance_transform_edt(missing, return_distances=False, return_indices=True))]
+    there = np.moveaxis(np.indices(shape), 0, -1) + np.rint(on)[..., ::-1]
+    inside = ((there >= 0) & (there < shape)).all(axis=-1)
+    middles = np.ix_(
+        *(
+            np.minimum(np.arange(step // 2, step * n, step), side - 1)
+            for n, side in zip(least.shape, shape, strict=True)
+        )
+    )
+    blocks = np.clip(there[middles] // step, 0, np.array(least.shape) - 1).astype(int)
+    apart = _difference(looks, lender.looks[blocks[..., 0], blocks[..., 1]], window)
+    goes_on = inside & _whole(apart <= least + _worse(frame, GOES_ON), step, shape)
+    return np.where(goes_on[..., np.newaxis], on, found)
 
 
 def strays(moved: Array, frame: Array, doubtful: Mask, ground: Array) -> Mask:
@@ -251,24 +303,46 @@ def _told(mean: Array, spread: Array) -> Array:
     return np.asarray(mean * (told / np.maximum(told + untold, np.float32(FEW))), np.float32)
 
 
-def _nearest_in_looks(frame: Array, model: Array, window: int, turn: int) -> tuple[Offsets, Offsets]:
-    """Some displacements, and for each pixel the number of that at which a model looks most like a frame.
+def _costs(frame: Array, model: Array, window: int, turn: int) -> tuple[Offsets, Array]:
+    """Some displacements, and how far a model there is from looking like a frame.
 
     Returns
     -------
-    (n, 2) int, down and to the right; (H, W) int, -1 where all lead out of the picture
+    int (n, 2), down and to the right; float32 (n, H, W), infinite where one leads out of the picture
     """
     height, width = frame.shape[:2]
     displacements = _displacements(height, width, turn)
-    least = np.full((height, width), np.inf, np.float32)
-    best = np.full((height, width), -1)
-    for number, (dy, dx) in enumerate(displacements):
+    costs = np.full((len(displacements), height, width), np.inf, np.float32)
+    for cost, (dy, dx) in zip(costs, displacements, strict=True):
         here, there = _overlap(height, width, dy, dx)
-        difference = _difference(frame[here], model[there], window)
-        better = difference < least[here]
-        least[here][better] = difference[better]
-        best[here][better] = number
-    return np.array(displacements), best
+        cost[here] = _difference(frame[here], model[there], window)
+    return np.array(displacements), costs
+
+
+def _in_few_pieces(costs: Array, wanted: Mask, worse: float, turn: int) -> Offsets:
+    """For each wanted pixel one of the costs `(n, H, W)` by its number, at most so much worse than the least: `(H, W)`.
+
+    Always one that does for about as many of those that are left as any; -1 where none is finite.
+    """
+    does = (costs <= costs.min(axis=0) + worse) & np.isfinite(costs) & wanted
+    chosen = np.full(wanted.shape, -1)
+    while does.any():
+        gains = does.sum(axis=(1, 2))
+        best = np.flatnonzero(gains >= MANY * gains.max())
+        taken = best[turn % len(best)]
+        chosen[does[taken]] = taken
+        does = does & ~does[taken]
+    return chosen
+
+
+def _worse(picture: Array, levels: float) -> float:
+    """What so many grey levels, in every channel, add to a `_difference`."""
+    return picture.shape[-1] * levels**2
+
+
+def _whole(blocks: npt.NDArray[Any], side: int, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """What is known of square blocks, at each of their pixels: `(h, w)` -> `(H, W)`."""
+    return blocks.repeat(side, axis=0).repeat(side, axis=1)[: shape[0], : shape[1]]
 
 
 def _blocks(picture: Array, side: int) -> Array:

@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter
 
 from .. import pixels
 from ..motion.fields import FlowFolder
-from ..motion.filling import ALIKE, Lender, borrow, light, misfit, recolored, strays
+from ..motion.filling import ALIKE, Lender, borrow, light, misfit, recolored, strays, whence
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import Mask, reliability
 from ..motion.scenes import explained, is_cut
@@ -73,6 +73,7 @@ class Painted(NamedTuple):
     loss: float = 0.0  # that the evaluations ended at
     style: float = 0.0  # its term of the style
     fresh: Array = UNTOLD  # (H, W), how lately a pixel came into sight, see `_fresh`; untold: none of late
+    lent: Array = UNTOLD  # (H, W, 2), from a pixel to where its strokes lay in the scene's first; untold: there
     drawn_out: Array = UNTOLD  # (H, W), pixels by which its paint is, at the border, see `DRAWN_OUT`; untold: none
     regions: Array = UNTOLD  # (R, H, W), which style goes where, see `styles.region_shares`; untold: one everywhere
     leaving: Array = UNTOLD  # (H, W, 3), the painting before this one, which dissolves, see `dissolve`
@@ -101,6 +102,7 @@ class Carried(NamedTuple):
     explained: float  # how much of the frame the nearest of them explains
     borrowed: Mask  # (H, W), what none of them shows
     fresh: Array  # (H, W), what came into sight of late, see `Painted`
+    lent: Array  # (H, W, 2), see `Painted`
     drawn_out: Array  # (H, W), see `Painted`
     made_for: Array  # (H, W, 3), the light of what the start was painted for
     news: float  # see `Painted`
@@ -153,7 +155,7 @@ def carry(
     news = LATELY * views[0].origin.news + float(new.mean())
     if news > OTHER:
         return None
-    start, borrowed = _together(views, frame, opening or Opening(views[0].origin))
+    start, borrowed, lent = _together(views, frame, opening)
     fresh = _fresh(views[0], frame, borrowed)
     weights *= 1.0 - fresh
     weights[views[0].place] += np.float32(LOOSE) * fresh
@@ -161,7 +163,7 @@ def carry(
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
     drawn_out = np.where(views[0].certain >= SEEN, views[0].drawn_out, np.float32(0.0))
     share = views[0].explained
-    return Carried(start[np.newaxis], warped, weights, share, borrowed, fresh, drawn_out, made_for, news)
+    return Carried(start[np.newaxis], warped, weights, share, borrowed, fresh, lent, drawn_out, made_for, news)
 
 
 class View(NamedTuple):
@@ -255,21 +257,38 @@ def _lit(made_for: Array, now: Array, seen: Mask) -> Array:
     return np.asarray(y.mean(axis=0) + gain * (made_for - x.mean(axis=0)), np.float32)
 
 
-def _together(views: Sequence[View], frame: Painted, opening: Opening) -> tuple[Array, Mask]:
-    """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed; which are."""
+def _together(views: Sequence[View], frame: Painted, opening: Opening | None) -> tuple[Array, Mask, Array]:
+    """A start for `frame`, `(H, W, 3)`: each pixel from the nearest view that shows it, or borrowed; which; from where.
+
+    See `Painted.lent`.
+    """
     nearest = views[0]
-    start, missing = nearest.result.copy(), nearest.certain < SEEN
+    start, missing, lent = nearest.result.copy(), nearest.certain < SEEN, _lent(nearest)
     for view in views[1:]:
         found = missing & (view.certain >= SEEN)
         start[found] = view.result[found]
+        lent[found] = _lent(view)[found]
         missing &= ~found
     if not missing.any():
-        return start, missing
+        return start, missing, lent
     seen = warp(nearest.origin.source[0], nearest.back, border=BEYOND)
-    now, lender = frame.source[0], opening.lender
+    now, lender = frame.source[0], (opening or Opening(nearest.origin)).lender
     ground = recolored(now, start, missing, lender)
     missing &= (misfit(now, seen) > ALIKE) | strays(start, now, missing, ground)
-    return borrow(start, now, missing, lender, ground=ground, turn=frame.place), missing
+    beside = lent if opening else None  # it leads to the frame that opened the scene
+    lent[missing] = whence(now, missing, lender, beside=beside, turn=frame.place)[missing]
+    start = borrow(start, now, missing, lender, ground=ground, lent=lent)
+    return start, missing, np.nan_to_num(lent, copy=False)
+
+
+def _lent(view: View) -> Array:
+    """`Painted.lent` of a view, moved: from the nearest pixel, as what lies between two things leads to neither."""
+    if not view.origin.lent.size:
+        return view.back.copy()
+    height, width = view.back.shape[:2]
+    there = np.moveaxis(np.indices((height, width)), 0, -1) + np.rint(view.back[..., ::-1]).astype(int)
+    rows, columns = np.moveaxis(np.clip(there, 0, (height - 1, width - 1)), -1, 0)
+    return view.back + view.origin.lent[rows, columns]
 
 
 def repeats(frame: Painted, earlier: Painted, threshold: float) -> bool:

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..image import coarse_to_fine, load_picture, load_regions, prepare, start_picture
-from ..motion.filling import Lender, with_relaid_edge
 from ..options import StyleOptions
-from ..solver import Iterate, Targets
+from ..solver import Iterate
 from ..styles import StyleLike, Styles, read_styles
 from .carry import UNTOLD, Array, FlowPair, Opening, Painted, carry, latest_opening, masks_of, repeats
 from .dissolve import dissolved, without
@@ -21,9 +20,6 @@ from .drift import WithoutDrift
 log = logging.getLogger(__name__)
 
 OnStep = Callable[[Iterate], None] | None
-
-EDGE_SHARE = 8
-"""Of the evaluations that a frame may take, one in so many is kept for its edge when it opens a scene."""
 
 
 def paint(
@@ -118,7 +114,7 @@ def paint_one(
     carried = carry(memory, frame, history, flow, opening, masks=masks) if holds(options) else None
     if carried is None:
         return open_scene(styles, frame, options, on_step)
-    told = {name: getattr(carried, name) for name in ("explained", "fresh", "drawn_out", "made_for", "news")}
+    told = {name: getattr(carried, name) for name in ("explained", "fresh", "lent", "drawn_out", "made_for", "news")}
     frame = frame._replace(**told)
     if options.warm_start:
         frame = frame._replace(result=carried.start)
@@ -137,33 +133,7 @@ def open_scene(styles: Styles, frame: Painted, options: StyleOptions, on_step: O
     """A frame that nothing is carried to, and that later frames are measured by."""
     if frame.place > 0:
         log.info("frame %d begins a new scene: nothing of the paint before it can be held to", frame.place)
-    rest = options.steps // EDGE_SHARE if holds(options) else 0
-    painted = paint_alone(styles, frame._replace(opens=True), options, on_step, options.steps - rest)
-    return with_settled_edge(styles, painted, rest, on_step) if rest else painted
-
-
-def with_settled_edge(styles: Styles, painted: Painted, steps: int, on_step: OnStep) -> Painted:
-    """A frame whose edge is laid anew, see `filling.with_relaid_edge`, and the rest painted to go with it.
-
-    It takes so many `steps` at most, fewer if the frame is as good again as it was. What no style goes to stays.
-    """
-    relaid, edge = with_relaid_edge(Lender(painted.source[0], painted.result[0]))
-    share = edge.astype(np.float32)
-    if painted.regions.size:
-        share *= np.minimum(painted.regions.sum(axis=0), np.float32(1.0))
-    begun = painted._replace(result=painted.result + share[..., np.newaxis] * (relaid - painted.result))
-    targets = held_to_itself(styles, begun, share)
-    enough: dict[str, Any] = {"enough": painted.loss, "enough_style": painted.style}
-    run = styles.solver.run(begun.result, targets, steps=steps, warm=True, **enough)
-    return finished(painted, (iterate._replace(step=painted.steps + iterate.step) for iterate in run), on_step)
-
-
-def held_to_itself(styles: Styles, frame: Painted, share: Array) -> Targets:
-    """The targets of a frame that is held to the result it has, by `share`, `(H, W)` in [0, 1]."""
-    earlier = len(styles.options.history)
-    warped = np.concatenate([frame.result] * earlier)
-    held = np.stack([share] + [np.zeros_like(share)] * (earlier - 1))
-    return styles.targets(frame.source, frame.place, frame.regions, warped, held)
+    return paint_alone(styles, frame._replace(opens=True), options, on_step)
 
 
 def paint_alone(

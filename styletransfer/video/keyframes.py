@@ -22,17 +22,7 @@ from ..options import StyleOptions
 from ..styles import StyleLike, Styles, read_styles
 from .between import Blend, Neighbour, Origin, blend, neighbour, origin
 from .carry import DRAWN_OUT, SEEN, FlowPair, Opening, Painted, certainty, latest_opening, masks_of, repeats
-from .chain import (
-    OnStep,
-    as_good_as,
-    finished,
-    first_picture,
-    held_to_itself,
-    load_frames,
-    open_scene,
-    paint,
-    paint_one,
-)
+from .chain import OnStep, as_good_as, finished, first_picture, load_frames, open_scene, paint, paint_one
 
 HOLE = 2.0
 """Sigma in pixels of the soft edge between what is carried to a frame and what is painted on it."""
@@ -277,7 +267,10 @@ class Painter:
         steps = self.options.refine_steps if whole else self.options.fill_steps
         if steps == 0 or (not whole and float(hole.mean()) < self.options.min_hole):
             return frame._replace(result=np.clip(frame.result, 0.0, 255.0))
-        targets = held_to_itself(self.styles, frame, blended.certain)
+        count = len(self.options.history)
+        warped = np.concatenate([frame.result] * count)
+        reliability = np.stack([blended.certain] + [np.zeros_like(blended.certain)] * (count - 1))
+        targets = self.styles.targets(frame.source, frame.place, frame.regions, warped, reliability)
         enough: dict[str, Any] = as_good_as(self.opening, self.options.slack) if whole else {}
         run = self.styles.solver.run(frame.result, targets, steps=steps, warm=True, **enough)
         painted = finished(frame, run, self.on_step)

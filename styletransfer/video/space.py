@@ -21,9 +21,9 @@ FRAME_BYTES = 3.1
 """Of a pixel of a finished frame, a PNG: paint is nearly noise."""
 FILM_BYTES = 1.0
 """Of a pixel of a frame in a film."""
-STATE_BYTES = 44
-"""Of a pixel of a float32 result with its source, what it was made for, how fresh it is, and drawn out; a region is 4
-more."""
+STATE_BYTES = 52
+"""Of a pixel of a float32 result with its source, what it was made for, how fresh it is, whence lent, and drawn out; a
+region is 4 more."""
 LEAVING_BYTES = 12
 """Of a pixel of a painting that dissolves, in the results of `dissolve.FRAMES` frames."""
 FILE_BYTES = 8192

@@ -69,6 +69,7 @@ def _check(painted: Painted) -> None:
         "source": (picture,),
         "result": (picture,),
         "fresh": (picture[1:3], none),
+        "lent": ((height, width, 2), none),
         "drawn_out": (picture[1:3], none),
         "made_for": (picture[1:], none),
         "leaving": (none if painted.left == 0.0 else picture[1:],),
