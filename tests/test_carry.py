@@ -10,7 +10,7 @@ from styletransfer.motion.occlusion import disocclusion, reliability
 from styletransfer.motion.warping import warp
 from styletransfer.options import StyleOptions
 from styletransfer.solver import Solver
-from styletransfer.video.carry import OTHER, STALE, Painted, both_ways, carry, masks_of
+from styletransfer.video.carry import OTHER, STALE, Painted, both_ways, carry, latest_opening, masks_of
 from styletransfer.video.chain import paint
 from styletransfer.video.dissolve import visible
 from styletransfer.video.frames import stylize_frames
@@ -139,6 +139,26 @@ def test_what_enters_by_parts_of_a_pixel_is_new_by_whole_ones():
     borrowed = [carried.borrowed for _, carried in carried_on((0.2, 0.0), 9)]
     assert [one[:, -1].any() for one in borrowed] == 3 * [False, False, True]
     assert not any(one[:, :-1].any() for one in borrowed)
+
+
+def test_strips_that_enter_one_after_the_other_take_strokes_that_lay_side_by_side():
+    """Six strips of two pixels come in from the right over flat ground, where nothing tells one source from another."""
+    flat, rng = np.full((1, 48, 64, 3), 90, np.float32), np.random.default_rng(0)
+    memory = [Painted(flat, rng.uniform(0, 255, flat.shape).astype(np.float32), 1, opens=True)]
+
+    def moving(a, b):
+        there = np.zeros((48, 64, 2), np.float32)
+        there[..., 0] = 2 * (a.place - b.place)
+        return there, -there
+
+    for place in range(1, 7):
+        frame = Painted(flat, flat, 1, place)
+        carried = carry(memory, frame, (1,), moving, latest_opening(memory))
+        memory.append(frame._replace(result=carried.start, lent=carried.lent, fresh=carried.fresh))
+    places = np.arange(64) + carried.lent[..., 0]
+    assert (places[:, :-12] == np.arange(12, 64)).all()  # what has been there since the first frame
+    assert (places >= 0).all() and (places <= 63).all()
+    assert (np.diff(places[:, -12:], axis=1) == 1).mean() > 0.8
 
 
 def test_flow_is_asked_where_something_is_left_to_cover_and_once_for_the_drift(model):
