@@ -193,19 +193,14 @@ def whence(frame: Array, missing: Mask, lender: Lender, *, beside: Array | None 
     found[chosen < 0] = np.nan
     if beside is None or missing.all():
         return found
-    on = beside[tuple(distance_transform_edt(missing, return_distances=False, return_indices=True))]
-    there = np.moveaxis(np.indices(shape), 0, -1) + np.rint(on)[..., ::-1]
+    nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
+    apart = _apart(looks, lender.looks, beside[tuple(nearest[:, ::step, ::step])] / step, window)
+    fits = _whole(apart <= least + _worse(frame, GOES_ON), step, shape)[missing]
+    on = beside[tuple(nearest[:, missing])]
+    there = np.argwhere(missing) + np.rint(on)[:, ::-1]
     inside = ((there >= 0) & (there < shape)).all(axis=-1)
-    middles = np.ix_(
-        *(
-            np.minimum(np.arange(step // 2, step * n, step), side - 1)
-            for n, side in zip(least.shape, shape, strict=True)
-        )
-    )
-    blocks = np.clip(there[middles] // step, 0, np.array(least.shape) - 1).astype(int)
-    apart = _difference(looks, lender.looks[blocks[..., 0], blocks[..., 1]], window)
-    goes_on = inside & _whole(apart <= least + _worse(frame, GOES_ON), step, shape)
-    return np.where(goes_on[..., np.newaxis], on, found)
+    found[missing] = np.where((fits & inside)[:, np.newaxis], on, found[missing])
+    return found
 
 
 def strays(moved: Array, frame: Array, doubtful: Mask, ground: Array) -> Mask:
@@ -317,6 +312,14 @@ def _costs(frame: Array, model: Array, window: int, turn: int) -> tuple[Offsets,
         here, there = _overlap(height, width, dy, dx)
         cost[here] = _difference(frame[here], model[there], window)
     return np.array(displacements), costs
+
+
+def _apart(frame: Array, model: Array, displacements: Array, window: int) -> Array:
+    """How far a model is from looking like a frame, displaced by `(H, W, 2)`, right and down: `(H, W)`."""
+    height, width = frame.shape[:2]
+    there = np.moveaxis(np.indices((height, width)), 0, -1) + np.rint(displacements[..., ::-1]).astype(int)
+    rows, columns = np.moveaxis(np.clip(there, 0, (height - 1, width - 1)), -1, 0)
+    return _difference(frame, model[rows, columns], window)
 
 
 def _in_few_pieces(costs: Array, wanted: Mask, worse: float, turn: int) -> Offsets:
