@@ -47,10 +47,10 @@ FAINT = 10.0
 """Grey levels of spread that any paint has."""
 SAME = 6.0
 """Grey levels, root mean square, by which a source may look worse than the best: few pieces have few seams."""
-MANY = 0.8
-"""Share of what the displacement that does for most does for, from which another is as good: the turn decides."""
 GOES_ON = 25.0
 """The same for paint that goes on with what lies beside it."""
+MANY = 0.8
+"""Share of what the displacement that does for most does for, from which another is as good: the turn decides."""
 EDGE = 2
 """Outermost pixels of a painting, which go with its border rather than with what lies beyond."""
 GOLDEN = math.pi * (3.0 - math.sqrt(5.0))
@@ -317,8 +317,8 @@ def _costs(frame: Array, model: Array, window: int, turn: int) -> tuple[Offsets,
 def _apart(frame: Array, model: Array, displacements: Array, window: int) -> Array:
     """How far a model is from looking like a frame, displaced by `(H, W, 2)`, right and down: `(H, W)`."""
     height, width = frame.shape[:2]
-    there = np.moveaxis(np.indices((height, width)), 0, -1) + np.rint(displacements[..., ::-1]).astype(int)
-    rows, columns = np.moveaxis(np.clip(there, 0, (height - 1, width - 1)), -1, 0)
+    there = np.moveaxis(np.indices((height, width)), 0, -1) + np.rint(displacements[..., ::-1])
+    rows, columns = np.moveaxis(np.clip(there, 0, (height - 1, width - 1)).astype(int), -1, 0)
     return _difference(frame, model[rows, columns], window)
 
 

@@ -286,8 +286,8 @@ def _lent(view: View) -> Array:
     if not view.origin.lent.size:
         return view.back.copy()
     height, width = view.back.shape[:2]
-    there = np.moveaxis(np.indices((height, width)), 0, -1) + np.rint(view.back[..., ::-1]).astype(int)
-    rows, columns = np.moveaxis(np.clip(there, 0, (height - 1, width - 1)), -1, 0)
+    there = np.moveaxis(np.indices((height, width)), 0, -1) + np.rint(view.back[..., ::-1])
+    rows, columns = np.moveaxis(np.clip(there, 0, (height - 1, width - 1)).astype(int), -1, 0)
     return view.back + view.origin.lent[rows, columns]
 
 
