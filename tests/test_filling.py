@@ -160,6 +160,16 @@ def test_strokes_go_on_only_to_what_looks_about_right(levels, goes_on):
     assert (lent[missing] == (-64.0, 0.0)).all() == goes_on
 
 
+def test_a_small_thing_that_has_left_does_not_come_back_with_the_strokes_of_its_place():
+    """In a window around it, its surroundings fit."""
+    frame = np.full((96, 128, 3), 90, np.float32)
+    model, missing = frame.copy(), np.zeros((96, 128), bool)
+    model[40:44, 60:64], missing[40:44, 60:64] = 20.0, True
+    lent = whence(frame, missing, Lender(model, model), beside=np.zeros((96, 128, 2), np.float32))
+    y, x = (np.argwhere(missing) + lent[missing][:, ::-1].astype(int)).T
+    assert (model[y, x] == 90.0).all()
+
+
 def test_strokes_whose_neighbours_ended_at_the_edge_come_from_elsewhere_in_one_piece():
     rng = np.random.default_rng(0)
     frame = (90 + rng.normal(0, 1, (96, 128, 3))).astype(np.float32)

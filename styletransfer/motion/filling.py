@@ -194,7 +194,7 @@ def whence(frame: Array, missing: Mask, lender: Lender, *, beside: Array | None 
     if beside is None or missing.all():
         return found
     nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
-    apart = _apart(looks, lender.looks, beside[tuple(nearest[:, ::step, ::step])] / step, window)
+    apart = _apart(looks, lender.looks, beside[tuple(nearest[:, ::step, ::step])] / step)
     fits = _whole(apart <= least + _worse(frame, GOES_ON), step, shape)[missing]
     on = beside[tuple(nearest[:, missing])]
     there = np.argwhere(missing) + np.rint(on)[:, ::-1]
@@ -314,12 +314,15 @@ def _costs(frame: Array, model: Array, window: int, turn: int) -> tuple[Offsets,
     return np.array(displacements), costs
 
 
-def _apart(frame: Array, model: Array, displacements: Array, window: int) -> Array:
-    """How far a model is from looking like a frame, displaced by `(H, W, 2)`, right and down: `(H, W)`."""
+def _apart(frame: Array, model: Array, displacements: Array) -> Array:
+    """How far a model is from looking like a frame, displaced by `(H, W, 2)`, right and down: `(H, W)`.
+
+    Pixel by pixel: in a window the surroundings of a thing that has left would fit, and it would come back as a ghost.
+    """
     height, width = frame.shape[:2]
     there = np.moveaxis(np.indices((height, width)), 0, -1) + np.rint(displacements[..., ::-1])
     rows, columns = np.moveaxis(np.clip(there, 0, (height - 1, width - 1)).astype(int), -1, 0)
-    return _difference(frame, model[rows, columns], window)
+    return _difference(frame, model[rows, columns], 1)
 
 
 def _in_few_pieces(costs: Array, wanted: Mask, worse: float, turn: int) -> Offsets:
