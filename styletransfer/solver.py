@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from scipy.ndimage import gaussian_filter1d
 
 from . import losses
 from .features import FeatureExtractor, stride
@@ -351,20 +352,14 @@ def broadly(picture: tf.Tensor, share: float, styled: tf.Tensor | None = None) -
     return picture + share * where * tf.einsum("ij,njkc,kl->nilc", down, where * picture, across)
 
 
-def _gaussian(length: int) -> tf.Tensor:
+def _gaussian(length: int) -> npt.NDArray[np.float32]:
     """The filter along an axis, as a matrix `(length, length)`.
 
     The axis is mirrored half a pixel beyond its last one, which keeps the matrix symmetric: its eigenvectors are the
     cosines of DCT-II.
     """
-    places = tf.range(length, dtype=tf.float32)
-    images = math.ceil(REACH * BROAD / (2 * length) + 0.5)  # of the axis, either way, that lie within reach
-    total = tf.zeros((length, length))
-    for image in range(-images, images + 1):
-        beyond = places + 2.0 * image * length
-        for mirrored in (beyond, -1.0 - beyond):
-            total += tf.exp(-0.5 * tf.square((places[:, tf.newaxis] - mirrored) / BROAD))
-    return total / (BROAD * math.sqrt(2.0 * math.pi))
+    each = np.eye(length, dtype=np.float32)
+    return np.asarray(gaussian_filter1d(each, BROAD, axis=0, mode="reflect", truncate=REACH))
 
 
 def _settled(totals: list[float], tolerance: float) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import map_coordinates
 
-from styletransfer.motion.warping import BandLimited, bicubic, drawn_in, inside, sharp_warp, warp
+from styletransfer.motion.warping import BandLimited, bicubic, drawn_in, inside, nearest_pixels, sharp_warp, warp
 
 SHAPES = [(1, 1), (1, 6), (5, 1), (7, 9)]
 
@@ -26,6 +26,15 @@ def test_zero_flow_is_the_identity(image, border):
     moved = warp(image, constant_flow(image.shape[:2], 0, 0), border=border)
     assert moved.dtype == np.float32
     np.testing.assert_array_equal(moved, image)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("spread", [0.7, 1e12])
+def test_the_nearest_pixel_is_scipys(shape, spread):
+    flow, image = random_flow(shape, spread), np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    y, x = np.indices(shape)
+    expected = map_coordinates(image, [y + flow[..., 1], x + flow[..., 0]], order=0, mode="nearest")
+    np.testing.assert_array_equal(image[nearest_pixels(flow)], expected)
 
 
 @given(st.integers(-12, 12), st.integers(-12, 12))

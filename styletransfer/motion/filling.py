@@ -15,6 +15,8 @@ from scipy.ndimage import (
 )
 from scipy.spatial.distance import cdist
 
+from .warping import nearest_pixels
+
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Offsets = npt.NDArray[np.int64]
@@ -50,7 +52,7 @@ SAME = 6.0
 GOES_ON = 25.0
 """The same for paint that goes on with what lies beside it."""
 MANY = 0.8
-"""Share of what the displacement that does for most does for, from which another is as good: the turn decides."""
+"""A displacement is as good as the one that does for most pixels from this share of them on: the turn decides."""
 EDGE = 2
 """Outermost pixels of a painting, which go with its border rather than with what lies beyond."""
 GOLDEN = math.pi * (3.0 - math.sqrt(5.0))
@@ -319,10 +321,7 @@ def _apart(frame: Array, model: Array, displacements: Array) -> Array:
 
     Pixel by pixel: in a window the surroundings of a thing that has left would fit, and it would come back as a ghost.
     """
-    height, width = frame.shape[:2]
-    there = np.moveaxis(np.indices((height, width)), 0, -1) + np.rint(displacements[..., ::-1])
-    rows, columns = np.moveaxis(np.clip(there, 0, (height - 1, width - 1)).astype(int), -1, 0)
-    return _difference(frame, model[rows, columns], 1)
+    return _difference(frame, model[nearest_pixels(displacements)], 1)
 
 
 def _in_few_pieces(costs: Array, wanted: Mask, worse: float, turn: int) -> Offsets:

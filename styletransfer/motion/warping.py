@@ -128,6 +128,14 @@ def inside(flow: Array) -> Array:
     return within if tf.is_tensor(flow) else within.numpy()
 
 
+def nearest_pixels(flow: Flow) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The pixel of the frame that is nearest to `position + flow`: rows and columns, `(H, W)` both, to index with."""
+    height, width = flow.shape[:2]
+    place = np.moveaxis(np.indices((height, width)), 0, -1) + np.rint(flow[..., ::-1])
+    rows, columns = np.moveaxis(np.clip(place, 0, (height - 1, width - 1)).astype(np.int64), -1, 0)
+    return rows, columns
+
+
 def drawn_in(flow: Flow, reach: Array) -> tuple[Flow, npt.NDArray[np.float32]]:
     """The flow, but to the edge of the frame from where it leads beyond it by at most `reach` pixels.
 

@@ -15,7 +15,7 @@ from ..motion.filling import ALIKE, Lender, borrow, light, misfit, recolored, st
 from ..motion.flow import estimate_flow_pair, named_flow
 from ..motion.occlusion import Mask, reliability
 from ..motion.scenes import explained, is_cut
-from ..motion.warping import drawn_in, sharp_warp, warp
+from ..motion.warping import drawn_in, nearest_pixels, sharp_warp, warp
 from ..options import StyleOptions
 
 Array = npt.NDArray[np.float32]
@@ -283,12 +283,8 @@ def _together(views: Sequence[View], frame: Painted, opening: Opening | None) ->
 
 def _lent(view: View) -> Array:
     """`Painted.lent` of a view, moved: from the nearest pixel, as what lies between two things leads to neither."""
-    if not view.origin.lent.size:
-        return view.back.copy()
-    height, width = view.back.shape[:2]
-    there = np.moveaxis(np.indices((height, width)), 0, -1) + np.rint(view.back[..., ::-1])
-    rows, columns = np.moveaxis(np.clip(there, 0, (height - 1, width - 1)).astype(int), -1, 0)
-    return view.back + view.origin.lent[rows, columns]
+    lent = view.origin.lent
+    return view.back + (lent[nearest_pixels(view.back)] if lent.size else np.float32(0.0))
 
 
 def repeats(frame: Painted, earlier: Painted, threshold: float) -> bool:
