@@ -151,7 +151,7 @@ class StyleOptions:
     content_weight: float = _setting(0.05, "weight of the content loss: keep the scene", low=0.0)
     style_weight: float = _setting(1.0, "weight of the style loss: take over strokes and colours", low=0.0)
     temporal_weight: float = _setting(
-        1e-3, "weight of the temporal loss: hold each frame to the one before it", low=0.0
+        1.5e-3, "weight of the temporal loss: hold each frame to the one before it", low=0.0
     )
     tv_weight: float = _setting(0.0, "weight of the total variation: smooth out fine noise", low=0.0)
     content_layers: tuple[str, ...] = _setting(
@@ -243,8 +243,9 @@ class StyleOptions:
     )
     history: tuple[int, ...] = _setting(
         (1, 10),
-        "how many frames back to look, nearest first, such as 1, 10, 20, 40: a frame is held to the nearest that shows "
-        "a thing, so what was hidden for a while comes back as it was, and the farthest tells how far paint has slid",
+        "how many frames back to look, nearest first, such as 1, 10, 20, 40, in a younger scene to its first: a frame "
+        "is held to the nearest that shows a thing, so what was hidden for a while comes back as it was, and the farthest "
+        "tells how far paint has slid",
         low=1,
     )
     passes: int = _setting(

@@ -10,7 +10,17 @@ from styletransfer.motion.occlusion import disocclusion, reliability
 from styletransfer.motion.warping import warp
 from styletransfer.options import StyleOptions
 from styletransfer.solver import Solver
-from styletransfer.video.carry import OTHER, STALE, Painted, both_ways, carry, latest_opening, masks_of
+from styletransfer.video.carry import (
+    LOOSE,
+    OTHER,
+    OTHERWISE,
+    STALE,
+    Painted,
+    both_ways,
+    carry,
+    latest_opening,
+    masks_of,
+)
 from styletransfer.video.chain import paint
 from styletransfer.video.dissolve import visible
 from styletransfer.video.frames import stylize_frames
@@ -66,16 +76,19 @@ def test_what_comes_back_from_behind_a_tree_looks_as_before(model, flight):
     assert change[1, 3, 4] < 0.35 * change[1,]
 
 
-def test_an_earlier_frame_counts_for_what_nearer_ones_do_not_show(flight):
+def test_an_earlier_frame_counts_for_what_nearer_ones_do_not_show_or_show_otherwise(flight):
     inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1) for f in flight.frames]
     carried = carry(inside[:5], inside[5], (1, 3, 4), both_ways(flight.flow, "fast"))
-    certain = []
+    certain, apart = [], []
     for i in (4, 2, 1):
         there, back = flight.flow(flight.frames[5], flight.frames[i]), flight.flow(flight.frames[i], flight.frames[5])
-        now, seen = inside[5].source[0], warp(inside[i].source[0], there)
-        alike = misfit(now, seen) <= ALIKE  # where a motion boundary is held; and a farther frame at all
+        apart.append(misfit(inside[5].source[0], warp(inside[i].source[0], there)))
+        alike = apart[-1] <= ALIKE  # where a motion boundary is held; and a farther frame at all
         one = np.where(alike, reliability(there, back, boundaries=False), reliability(there, back))
         certain.append(one if i == 4 else one * alike)
+    otherwise = apart[0] > OTHERWISE
+    assert otherwise.any()
+    certain[0] = np.where(otherwise, np.maximum(certain[0] - certain[1] - certain[2], 0), certain[0])
     left = [certain[0], np.maximum(certain[1] - certain[0], 0), np.maximum(certain[2] - certain[0] - certain[1], 0)]
     np.testing.assert_array_equal(carried.reliability, left)
     assert not carried.fresh.any()  # along the true flow nothing has to be borrowed
@@ -108,6 +121,47 @@ def test_a_farther_frame_lends_no_paint_where_it_shows_another_thing():
     uncovered = np.s_[18:26, 12:18]
     assert not carried.reliability[1][uncovered].any()
     assert np.abs(carried.start[0][uncovered] - memory[0].result[0][uncovered]).mean() > 20
+
+
+def lone(frames, opens=0):
+    """Some frames, in order, each with paint of its own; one opens a scene."""
+    rng = np.random.default_rng(0)
+    return [
+        Painted(
+            pixels.to_inside(f), rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32), 1, place, opens=place == opens
+        )
+        for place, f in enumerate(frames)
+    ]
+
+
+@pytest.mark.parametrize("others", [0, 3, 12])
+def test_while_a_scene_is_younger_than_the_history_its_first_frame_is_looked_back_to(flight, others):
+    """After a cut, too, from as many frames as the history reaches back to or fewer."""
+    elsewhere = [texture(48, 64, seed=30 + i) for i in range(others)]
+    *memory, frame = lone([*elsewhere, *flight.frames[:6]], opens=others)
+    carried = carry(memory, frame, (1, 10), both_ways(flight.flow, "fast"))  # it knows the frames of the flight alone
+    bird, then = np.s_[18:26, 47:53], np.s_[18:26, 7:13]
+    assert (carried.reliability[1][bird] == 1).all()
+    np.testing.assert_allclose(carried.start[0][bird], memory[others].result[0][then], atol=1e-2)
+
+
+def test_paint_of_what_has_passed_is_not_laid_over_what_a_farther_frame_shows_uncovered():
+    """A flow that is 0 there and back again, though a bird has left; in the farther frame it was not there yet."""
+    *memory, frame = lone([scene(bird)[0] for bird in (2, 14, 0)])
+    uncovered = np.s_[HEAD, 15:25]
+    carried = carry(memory, frame, (1, 2), both_ways(still, "fast"))
+    np.testing.assert_allclose(carried.start[0][uncovered], memory[0].result[0][uncovered], atol=1e-2)
+    assert not carried.reliability[0][uncovered].any() and (carried.reliability[1][uncovered] == 1).all()
+
+
+def test_what_paint_was_not_made_for_is_borrowed_anew():
+    """A dark thing has left, without a trace in the flow, and the ground is much lighter."""
+    dark = GROUND.copy()
+    dark[18:30, 26:38] //= 4
+    memory, frame = lone([dark, GROUND])
+    carried = carry([memory], frame, (1,), both_ways(still, "fast"), latest_opening([memory]))
+    assert carried.borrowed[21:27, 29:35].all() and not carried.borrowed[:, :8].any()
+    assert (carried.reliability[0][carried.borrowed] == np.float32(LOOSE)).all()
 
 
 def carried_on(motion, frames):
@@ -233,7 +287,8 @@ def test_a_frame_is_carried_under_the_masks_it_is_given(flight):
         return np.full(there.shape[:2], 0.5, np.float32)
 
     half = carry(inside[:2], inside[2], (1,), flow, masks=doubtful)
-    assert set(np.unique(half.reliability)) <= {0.0, 0.5} and (half.reliability == 0.5).mean() > 0.98
+    assert set(np.unique(half.reliability[0][~half.borrowed])) <= {0.0, 0.5}
+    assert (half.reliability == 0.5).mean() > 0.98
 
 
 def test_a_motion_boundary_is_doubted_only_where_the_flow_leads_to_what_looks_otherwise(flight):

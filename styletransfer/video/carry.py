@@ -1,6 +1,7 @@
 """What a frame takes over from the frames painted before it."""
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -32,6 +33,10 @@ NEIGHBOURHOOD = 9
 
 SEEN = 0.5
 """Reliability from which a pixel of an earlier frame counts as the same thing, and its paint as rightly placed."""
+
+OTHERWISE = 2.0 * ALIKE
+"""`misfit` from which the nearest frame shows something else, if a farther one looks alike: below, at the outlines of
+what is there, paint would change from one to the other and back."""
 
 BEYOND = -1000.0
 """What an earlier frame shows beyond its border, where the flow has no answer: it looks like nothing in the frame."""
@@ -122,7 +127,8 @@ def carry(
     The weight of an earlier frame is what the frames nearer in time leave: c_long of a frame is
     max(c - sum of the c of nearer frames, 0) (Ruder et al. 2016, eq. 9). So what comes out of hiding is held to
     the frame in which it was last seen. Other than theirs, c is 0 at a motion boundary (eq. 6) only where the earlier
-    frame, moved, looks otherwise than this one.
+    frame, moved, looks otherwise than this one; and the nearest gives way where it shows something else and a farther
+    one what is there, and where its paint was made for something else.
 
     The start is the nearest result. What it does not show comes from the farther ones, and what none shows borrows
     strokes from where the scene's opening frame, or else the nearest, looked alike: they may be wrongly placed, but
@@ -135,7 +141,8 @@ def carry(
     frame
         This frame, whose result does not matter.
     history
-        Distances of the frames to look back to, in frames, nearest first: 1 is the one before.
+        Distances of the frames to look back to, in frames, nearest first: 1 is the one before. While the scene is
+        younger than one of them, its first frame is looked back to.
     flow
         Both flows between two frames, see `both_ways`.
     opening
@@ -143,23 +150,25 @@ def carry(
     masks
         The reliability of a frame from both flows, see `masks_of`.
     """
-    views = list(_views(earlier, frame, history, flow, masks))
+    views = _told_apart(list(_views(earlier, frame, history, flow, masks)))
     if not views:
         return None
-    shape = frame.source.shape[1:3]
-    warped = np.zeros((len(history), *shape, 3), np.float32)
-    weights = np.zeros((len(history), *shape), np.float32)
-    for view in views:
-        warped[view.place], weights[view.place] = view.result, view.weight
     new, made_for = _new(views[0], frame)
     news = LATELY * views[0].origin.news + float(new.mean())
     if news > OTHER:
         return None
+    views[0] = views[0]._replace(certain=views[0].certain * ~new)
+    shape = frame.source.shape[1:3]
+    warped = np.zeros((len(history), *shape, 3), np.float32)
+    weights = np.zeros((len(history), *shape), np.float32)
+    covered = np.zeros(shape, np.float32)
+    for view in views:
+        warped[view.place], weights[view.place] = view.result, np.maximum(view.certain - covered, 0.0)
+        covered += view.certain
     start, borrowed, lent = _together(views, frame, opening)
     fresh = _fresh(views[0], frame, borrowed)
     weights *= 1.0 - fresh
     weights[views[0].place] += np.float32(LOOSE) * fresh
-    weights *= ~new
     warped[views[0].place] = start  # so that the soft edge of what is reliable does not pull against the start
     drawn_out = np.where(views[0].certain >= SEEN, views[0].drawn_out, np.float32(0.0))
     share = views[0].explained
@@ -173,7 +182,7 @@ class View(NamedTuple):
     origin: Painted
     back: Array  # (H, W, 2), the flow from the present frame to it
     certain: Array  # (H, W), its reliability
-    weight: Array  # (H, W), what nearer frames leave of that
+    misfit: Array  # (H, W), grey levels by which it looks otherwise than the present frame
     result: Array  # (H, W, 3), its result, moved
     drawn_out: Array  # (H, W), pixels by which that is, at the border
     explained: float
@@ -186,28 +195,65 @@ def _views(
     covered = np.zeros(frame.source.shape[1:3], np.float32)
     before: list[Array] = []
     for place, distance in enumerate(history):
-        if distance > len(earlier) or (covered >= 1.0).all():
-            return
-        one = earlier[-distance]
-        if any(np.array_equal(one.source, source) for source in before):
-            continue  # a held frame, once more
-        before.append(one.source)
-        back, forth = flow(frame, one)
-        share = explained(frame.source[0], warp(one.source[0], back))
-        if is_cut(share, one.explained if distance == 1 else 1.0):
-            continue
-        drawn_out = warp(one.drawn_out, back, border="nearest") if one.drawn_out.size else np.float32(0.0)
-        back, beyond = drawn_in(back, DRAWN_OUT - drawn_out)
-        certain, alike = certainty(frame, one, (back, forth), masks)
-        if distance > 1:  # what the nearest shows is looked at by `_new` and `_together`
-            certain = certain * alike
-        weight = np.maximum(certain - covered, 0.0)
-        covered += certain
-        yield View(place, one, back, certain, weight, sharp_warp(one.result[0], back), drawn_out + beyond, share)
+        for one in _at(earlier, distance):
+            if (covered >= 1.0).all():
+                return
+            if any(np.array_equal(one.source, source) for source in before):
+                continue  # a held frame, once more
+            before.append(one.source)
+            view = _view(place, one, frame, flow(frame, one), masks, nearest=distance == 1)
+            if view is not None:
+                covered += view.certain * (view.misfit <= ALIKE)
+                yield view
+                break
 
 
-def certainty(frame: Painted, one: Painted, flows: tuple[Array, Array], masks: Masks) -> tuple[Array, Mask]:
-    """How far a frame's pixels are seen in another frame, `(H, W)` in [0, 1], and where it looks alike, `(H, W)`.
+def _view(
+    place: int, one: Painted, frame: Painted, flows: tuple[Array, Array], masks: Masks, *, nearest: bool
+) -> View | None:
+    """An earlier frame as this one would show it, or None if it is of another scene."""
+    back, forth = flows
+    share = explained(frame.source[0], warp(one.source[0], back))
+    if is_cut(share, one.explained if nearest else 1.0):
+        return None
+    drawn_out = warp(one.drawn_out, back, border="nearest") if one.drawn_out.size else np.float32(0.0)
+    back, beyond = drawn_in(back, DRAWN_OUT - drawn_out)
+    certain, apart = certainty(frame, one, (back, forth), masks)
+    if not nearest:  # what the nearest shows is looked at by `_told_apart`, `_new` and `_together`
+        certain = certain * (apart <= ALIKE)
+    return View(place, one, back, certain, apart, sharp_warp(one.result[0], back), drawn_out + beyond, share)
+
+
+def _told_apart(views: list[View]) -> list[View]:
+    """The views, the nearest less certain of what looks otherwise in it, by as much as farther ones show what is there.
+
+    Around a thing that moves fast the flow is smeared, there and back again, and lays its paint over what it uncovers.
+    """
+    if not views:
+        return views
+    nearest, *farther = views
+    shown = sum(view.certain for view in farther)
+    certain = np.where(nearest.misfit > OTHERWISE, np.maximum(nearest.certain - shown, 0.0), nearest.certain)
+    return [nearest._replace(certain=certain), *farther]
+
+
+def _at(earlier: Sequence[Painted], distance: int) -> Iterator[Painted]:
+    """The frame at a distance; while the scene is younger its first, or else what was painted before it."""
+    scene = scene_of(earlier)
+    if distance > len(scene):
+        yield from scene[:1]
+    if distance <= len(earlier):
+        yield earlier[-distance]
+
+
+def scene_of(earlier: Sequence[Painted]) -> list[Painted]:
+    """Those of some frames, in order, that are of the same scene as the last of them."""
+    opening = max((place for place, one in enumerate(earlier) if one.opens), default=0)
+    return list(itertools.islice(earlier, opening, None))
+
+
+def certainty(frame: Painted, one: Painted, flows: tuple[Array, Array], masks: Masks) -> tuple[Array, Array]:
+    """How far a frame's pixels are seen in another frame, `(H, W)` in [0, 1], and its `misfit`, in one light, `(H, W)`.
 
     A motion boundary is doubted since the flow is smeared over both of its sides; but where it leads to what looks
     alike, on most of them, the paint is in its place, and doubt would let it tremble. And over many frames, where a
@@ -215,8 +261,8 @@ def certainty(frame: Painted, one: Painted, flows: tuple[Array, Array], masks: M
     be laid over what it has uncovered.
     """
     certain, now = masks(*flows), frame.source[0]
-    alike = misfit(now, _lit(warp(one.source[0], flows[0]), now, certain >= SEEN)) <= ALIKE
-    return np.where(alike, masks(*flows, boundaries=False), certain), alike
+    apart = misfit(now, _lit(warp(one.source[0], flows[0]), now, certain >= SEEN))
+    return np.where(apart <= ALIKE, masks(*flows, boundaries=False), certain), apart
 
 
 def _new(nearest: View, frame: Painted) -> tuple[Mask, Array]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..motion.gaps import Flow, Pair, compose, drift
-from .carry import FlowPair, Painted
+from .carry import FlowPair, Painted, scene_of
 
 
 class WithoutDrift:
@@ -42,7 +42,7 @@ class WithoutDrift:
         back, forth = self._between(frame, earlier[-1])
         reach = frame.place - max(self.history)
         self._steps = {place: step for place, step in self._steps.items() if place > reach} | {frame.place: back}
-        chain = [frame, *reversed(_scene(earlier))]
+        chain = [frame, *reversed(scene_of(earlier))]
         distance = min(max(self.history), len(chain) - 1)
         steps = [self._step(*pair) for pair in itertools.pairwise(chain[: distance + 1])]
         moves = [step for step in steps if step is not None]
@@ -65,9 +65,3 @@ class WithoutDrift:
         if one.place not in self._found:
             self._found[one.place] = self.flow(frame, one)
         return self._found[one.place]
-
-
-def _scene(earlier: Sequence[Painted]) -> list[Painted]:
-    """Those of some frames, in order, that are of the same scene as the last of them."""
-    opening = max((place for place, one in enumerate(earlier) if one.opens), default=0)
-    return list(itertools.islice(earlier, opening, None))

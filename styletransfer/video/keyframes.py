@@ -21,7 +21,7 @@ from ..motion.warping import drawn_in
 from ..options import StyleOptions
 from ..styles import StyleLike, Styles, read_styles
 from .between import Blend, Neighbour, Origin, blend, neighbour, origin
-from .carry import DRAWN_OUT, SEEN, FlowPair, Opening, Painted, certainty, latest_opening, masks_of, repeats
+from .carry import DRAWN_OUT, SEEN, FlowPair, Opening, Painted, certainty, latest_opening, masks_of, repeats, scene_of
 from .chain import OnStep, as_good_as, finished, first_picture, load_frames, open_scene, paint, paint_one
 
 HOLE = 2.0
@@ -217,9 +217,15 @@ class Painter:
         return key._replace(explained=explained)  # by the frame before it, not by the key frame before it
 
     def _earlier(self, place: int) -> list[Painted]:
-        """The key frames that the history looks back to, the nearest last: for each distance the latest beyond it."""
-        far = ([key for key in self.keys if key.place <= place - distance] for distance in self.options.history)
-        found = {keys[-1].place: keys[-1] for keys in far if keys}
+        """The key frames that the history looks back to, the nearest last.
+
+        For each distance the latest beyond it, or, while the scene is younger, its first.
+        """
+        scene = scene_of(self.keys)
+        far = (
+            [key for key in scene if key.place <= place - distance] or scene[:1] for distance in self.options.history
+        )
+        found = {keys[-1].place: keys[-1] for keys in far}
         return [found[place] for place in sorted(found)]
 
     def _remember(self, key: Painted) -> None:
