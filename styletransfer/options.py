@@ -244,8 +244,8 @@ class StyleOptions:
     history: tuple[int, ...] = _setting(
         (1, 10),
         "how many frames back to look, nearest first, such as 1, 10, 20, 40, in a younger scene to its first: a frame "
-        "is held to the nearest that shows a thing, so what was hidden for a while comes back as it was, and the farthest "
-        "tells how far paint has slid",
+        "is held to the nearest that shows a thing, so what was hidden for a while comes back as it was, and the "
+        "farthest tells how far paint has slid",
         low=1,
     )
     passes: int = _setting(
