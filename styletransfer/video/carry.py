@@ -150,9 +150,10 @@ def carry(
     masks
         The reliability of a frame from both flows, see `masks_of`.
     """
-    views = _told_apart(list(_views(earlier, frame, history, flow, masks)))
+    views = list(_views(earlier, frame, history, flow, masks))
     if not views:
         return None
+    views[0] = _told_apart(*views)
     new, made_for = _new(views[0], frame)
     news = LATELY * views[0].origin.news + float(new.mean())
     if news > OTHER:
@@ -224,17 +225,14 @@ def _view(
     return View(place, one, back, certain, apart, sharp_warp(one.result[0], back), drawn_out + beyond, share)
 
 
-def _told_apart(views: list[View]) -> list[View]:
-    """The views, the nearest less certain of what looks otherwise in it, by as much as farther ones show what is there.
+def _told_apart(nearest: View, *farther: View) -> View:
+    """The nearest view, less certain of what looks otherwise in it by as much as farther ones show what is there.
 
     Around a thing that moves fast the flow is smeared, there and back again, and lays its paint over what it uncovers.
     """
-    if not views:
-        return views
-    nearest, *farther = views
     shown = sum(view.certain for view in farther)
     certain = np.where(nearest.misfit > OTHERWISE, np.maximum(nearest.certain - shown, 0.0), nearest.certain)
-    return [nearest._replace(certain=certain), *farther]
+    return nearest._replace(certain=certain)
 
 
 def _at(earlier: Sequence[Painted], distance: int) -> Iterator[Painted]:
