@@ -151,7 +151,7 @@ class StyleOptions:
     content_weight: float = _setting(0.05, "weight of the content loss: keep the scene", low=0.0)
     style_weight: float = _setting(1.0, "weight of the style loss: take over strokes and colours", low=0.0)
     temporal_weight: float = _setting(
-        1.5e-3, "weight of the temporal loss: hold each frame to the one before it", low=0.0
+        1e-3, "weight of the temporal loss: hold each frame to the one before it", low=0.0
     )
     tv_weight: float = _setting(0.0, "weight of the total variation: smooth out fine noise", low=0.0)
     content_layers: tuple[str, ...] = _setting(
