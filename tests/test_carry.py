@@ -288,6 +288,7 @@ def test_a_frame_is_carried_under_the_masks_it_is_given(flight):
 
     half = carry(inside[:2], inside[2], (1,), flow, masks=doubtful)
     assert set(np.unique(half.reliability[0][~half.borrowed])) <= {0.0, 0.5}
+    assert set(np.unique(half.reliability[0][half.borrowed])) == {np.float32(LOOSE)}
     assert (half.reliability == 0.5).mean() > 0.98
 
 
