@@ -60,6 +60,17 @@ class Flight:
         return field
 
 
+def lone(frames, opens=0):
+    """Some frames, in order, each with paint of its own; one opens a scene."""
+    rng = np.random.default_rng(0)
+    return [
+        Painted(
+            pixels.to_inside(f), rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32), 1, place, opens=place == opens
+        )
+        for place, f in enumerate(frames)
+    ]
+
+
 @pytest.fixture(scope="module")
 def flight():
     return Flight((4, 8, 12, 28, 28, 44, 46))  # hidden in the fourth and fifth frame
@@ -96,10 +107,7 @@ def test_an_earlier_frame_counts_for_what_nearer_ones_do_not_show_or_show_otherw
 
 
 def test_the_start_of_what_was_hidden_is_its_paint_from_when_it_was_last_seen(flight):
-    rng = np.random.default_rng(0)
-    memory = [
-        Painted(pixels.to_inside(f), rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32), 1) for f in flight.frames
-    ]
+    memory = lone(flight.frames)
     carried = carry(memory[:5], memory[5], (1, 3), both_ways(flight.flow, "fast"))
     np.testing.assert_allclose(carried.start[0, 18:26, 47:53], memory[2].result[0, 18:26, 15:21], atol=1e-2)
 
@@ -107,11 +115,7 @@ def test_the_start_of_what_was_hidden_is_its_paint_from_when_it_was_last_seen(fl
 def test_a_farther_frame_lends_no_paint_where_it_shows_another_thing():
     """A wrong flow that leads there and back again: from the ground to the bird that has been there."""
     flight = Flight((10, 8, 20))
-    rng = np.random.default_rng(0)
-    memory = [
-        Painted(pixels.to_inside(f), rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32), 1, place)
-        for place, f in enumerate(flight.frames)
-    ]
+    memory = lone(flight.frames)
 
     def flow(source, target):
         far = any(np.array_equal(one, flight.frames[0]) for one in (source, target))
@@ -121,17 +125,6 @@ def test_a_farther_frame_lends_no_paint_where_it_shows_another_thing():
     uncovered = np.s_[18:26, 12:18]
     assert not carried.reliability[1][uncovered].any()
     assert np.abs(carried.start[0][uncovered] - memory[0].result[0][uncovered]).mean() > 20
-
-
-def lone(frames, opens=0):
-    """Some frames, in order, each with paint of its own; one opens a scene."""
-    rng = np.random.default_rng(0)
-    return [
-        Painted(
-            pixels.to_inside(f), rng.uniform(0, 255, (1, 48, 64, 3)).astype(np.float32), 1, place, opens=place == opens
-        )
-        for place, f in enumerate(frames)
-    ]
 
 
 @pytest.mark.parametrize("others", [0, 3, 12])

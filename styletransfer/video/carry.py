@@ -95,7 +95,7 @@ class Opening:
 
 def latest_opening(painted: Sequence[Painted]) -> Opening | None:
     """That of the scene which the last of some frames belongs to, if it is among them."""
-    return next((Opening(one) for one in reversed(painted) if one.opens), None)
+    return next((Opening(first) for first in scene_of(painted)[:1] if first.opens), None)
 
 
 class Carried(NamedTuple):
@@ -192,7 +192,10 @@ class View(NamedTuple):
 def _views(
     earlier: Sequence[Painted], frame: Painted, history: Sequence[int], flow: FlowPair, masks: Masks
 ) -> Iterator[View]:
-    """The frames of the history that show the same scene and are needed to cover the frame, nearest first."""
+    """The frames of the history that show the same scene and are needed to cover the frame, nearest first.
+
+    Covered is what looks alike: the rest may be what `_told_apart` takes from a farther one.
+    """
     covered = np.zeros(frame.source.shape[1:3], np.float32)
     before: list[Array] = []
     for place, distance in enumerate(history):
