@@ -75,7 +75,8 @@ PICTURE = {
 AUTO = {"keyframes": "auto"}
 CLIP = {
     "preset": Tried(("fast", "default", "fine", "report")),
-    "temporal_weight": Tried((0.0, 1e-3, 0.1)),
+    "temporal_weight": Tried((0.0, 1.5e-3, 0.1)),
+    "min_hold": Tried((0.05, 1.0)),
     "slack": Tried((0.0, 0.05, 0.2)),
     "warm_start": Tried((True, False)),
     "history": Tried(((1,), (1, 10), (1, 5, 10))),

@@ -20,6 +20,7 @@ from .times import Time, checked_mix
 
 VIDEO_ONLY = (
     "temporal_weight",
+    "min_hold",
     "warm_start",
     "keyframes",
     "max_gap",
@@ -56,6 +57,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fine": {
         "style_loss": "wasserstein",
         "content_weight": 0.1,
+        "temporal_weight": 1e-3,
         "tolerance": 0.002,
         "slack": 0.0,
         "history": (1, 5, 10, 20),
@@ -151,7 +153,14 @@ class StyleOptions:
     content_weight: float = _setting(0.05, "weight of the content loss: keep the scene", low=0.0)
     style_weight: float = _setting(1.0, "weight of the style loss: take over strokes and colours", low=0.0)
     temporal_weight: float = _setting(
-        1e-3, "weight of the temporal loss: hold each frame to the one before it", low=0.0
+        1.5e-3, "weight of the temporal loss: hold each frame to the one before it", low=0.0
+    )
+    min_hold: float = _setting(
+        0.05,
+        "how much of temporal_weight is left at least when frames are held less and less, because they lack more of "
+        "the style than the slack; 1 always holds them alike",
+        low=0.01,
+        high=1.0,
     )
     tv_weight: float = _setting(0.0, "weight of the total variation: smooth out fine noise", low=0.0)
     content_layers: tuple[str, ...] = _setting(

@@ -85,6 +85,7 @@ OTHERS = {
     "history": (1, 10),
     "keyframes": "auto",
     "min_carried": 0.25,
+    "min_hold": 0.25,
     "min_hole": 0.25,
     "blend": 0.25,
     "style_layer_weights": (1.0, 0.5, 0.5, 0.25, 0.0),

@@ -5,13 +5,15 @@ import itertools
 import numpy as np
 import pytest
 from conftest import texture
+from hypothesis import given
+from hypothesis import strategies as st
 
 from styletransfer import metrics, pixels
 from styletransfer.image import stylize_image
 from styletransfer.motion.fields import write_flow
 from styletransfer.options import StyleOptions
-from styletransfer.video.carry import LOOSE, SETTLING, Painted, both_ways, carry, is_held
-from styletransfer.video.chain import paint
+from styletransfer.video.carry import LOOSE, SETTLING, Opening, Painted, both_ways, carry, is_held
+from styletransfer.video.chain import held_by, paint
 from styletransfer.video.frames import stylize_frames
 from styletransfer.video.state import load, store
 
@@ -255,3 +257,45 @@ def test_flow_from_a_folder_is_as_good_as_from_a_function(model, tmp_path):
 
 def test_no_frames_give_no_frames(model):
     assert list(stylize_frames([], STYLE, model=model)) == []
+
+
+def lacking(times, place, hold=1.0, **settings):
+    """The hold of the frame at `place` after frame 4, whose style loss is `times` that of the frame that opened."""
+    options, picture = StyleOptions(**settings), np.zeros((1, 8, 8, 3), np.float32)
+    opening = Opening(Painted(picture, picture, 1, opens=True, style=2.0))
+    return held_by(Painted(picture, picture, 1, place=4, style=2.0 * times, hold=hold), place, opening, options)
+
+
+@given(st.floats(0.01, 100.0), st.floats(0.05, 1.0), st.integers(1, 20), st.floats(0.01, 1.0))
+def test_a_frame_is_held_less_while_style_is_lacking_and_more_again_when_it_is_not(times, hold, gap, slack):
+    held = lacking(times, 4 + gap, hold, slack=slack)
+    assert held <= hold if times > 1.0 + slack else held >= hold
+    assert StyleOptions().min_hold <= held <= 1.0
+
+
+def test_how_fast_frames_are_held_less_does_not_depend_on_how_many_are_painted():
+    once = lacking(1.5, 7)  # a key frame, three frames on
+    each = lacking(1.5, 5, lacking(1.5, 5, lacking(1.5, 5)))
+    assert once == pytest.approx(each) and once < 0.85
+
+
+def test_frames_are_held_alike_where_that_is_asked_for_or_nothing_tells_what_they_lack():
+    assert lacking(9.0, 5, min_hold=1.0) == lacking(9.0, 5, slack=0.0) == lacking(0.0, 5) == 1.0
+    assert held_by(Painted(*[np.zeros((1, 8, 8, 3), np.float32)] * 2, 1, style=9.0), 1, None, StyleOptions()) == 1.0
+
+
+def test_in_a_long_pan_style_is_not_lost(model):
+    scene = np.concatenate([texture(48, 80, seed=3, smooth=9.0), texture(48, 80, seed=4, smooth=1.0)], axis=1)
+    frames = [np.ascontiguousarray(scene[:, 2 * i : 2 * i + 64]) for i in range(48)]
+
+    def flow(a, b):
+        field = np.broadcast_to(np.float32([2 * (a.place - b.place), 0]), (48, 64, 2))
+        return field, -field
+
+    def last(**settings):
+        options = StyleOptions(steps=6, history=(1,), temporal_weight=1.0, **FEW, **settings)
+        return list(paint(frames, STYLE, options, model=model, flow=flow))[-1]
+
+    alike, eased = last(min_hold=1.0), last()
+    assert alike.hold == 1.0 and eased.hold < 0.5
+    assert eased.style < 0.7 * alike.style

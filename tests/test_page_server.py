@@ -223,7 +223,7 @@ def test_the_job_on_the_desk_brings_its_settings_back_and_they_are_the_same_job(
     job = served.studio.paint(visitor, clip, style, desk.settings.read(tuple(widgets), thing))
     options = job.request.options
     assert (options.preset, options.start, options.end, options.max_size) == ("fast", 0.1, 0.4, 96)
-    assert (options.temporal_weight, options.preserve_color, options.history) == (2.5e-3, "match", (1, 3))
+    assert (options.temporal_weight, options.preserve_color, options.history) == (3.75e-3, "match", (1, 3))
     assert options.warm_start is False and options.steps == QUICK["steps"]
     served.studio.stop(job)
     new = desk.arrive(None, ANNA | {"job": job.id, "clip": clip, "styles": style})

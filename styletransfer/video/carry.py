@@ -83,6 +83,7 @@ class Painted(NamedTuple):
     regions: Array = UNTOLD  # (R, H, W), which style goes where, see `styles.region_shares`; untold: one everywhere
     leaving: Array = UNTOLD  # (H, W, 3), the painting before this one, which dissolves, see `dissolve`
     left: float = 0.0  # how much of it is still to be seen
+    hold: float = 1.0  # how firmly it was held to earlier frames, as a share of `temporal_weight`, see `chain.held_by`
 
 
 class Opening:

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 OnStep = Callable[[Iterate], None] | None
 
+EASE = 0.2
+"""How fast frames are held less while style is lacking, per frame: slowly, as paint takes some frames to follow."""
+
 
 def paint(
     frames: Iterable[npt.ArrayLike],
@@ -118,7 +121,9 @@ def paint_one(
     frame = frame._replace(**told)
     if options.warm_start:
         frame = frame._replace(result=carried.start)
-    targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, carried.reliability)
+    frame = frame._replace(hold=held_by(memory[-1], frame.place, opening, options))
+    weights = np.float32(frame.hold) * carried.reliability
+    targets = styles.targets(frame.source, frame.place, frame.regions, carried.warped, weights)
     at_least = round(float(carried.borrowed.mean()) * opening.painted.steps) if opening else 0
     how: dict[str, Any] = {"at_least": at_least, "warm": options.warm_start, **as_good_as(opening, options.slack)}
     return finished(frame, styles.solver.run(frame.result, targets, **how), on_step)
@@ -154,6 +159,20 @@ def as_good_as(opening: Opening | None, slack: float) -> dict[str, float]:
         return {}
     first = opening.painted
     return {"enough": first.loss * (1.0 + slack), "enough_style": first.style * (1.0 + 2.0 * slack)}
+
+
+def held_by(before: Painted, place: int, opening: Opening | None, options: StyleOptions) -> float:
+    """How firmly the frame at `place` is held to earlier ones, as a share of the options' `temporal_weight`.
+
+    The style of a frame is one of all of it, so paint that is only held lacks what has left the frame, and in a long
+    pan ever more. While the frame `before` lacks more, against the one that opened the scene, than the slack, each is
+    held less, and else more again.
+    """
+    if opening is None or options.slack == 0.0 or 0.0 in (before.style, opening.painted.style):
+        return 1.0
+    lacking = before.style / (opening.painted.style * (1.0 + options.slack))
+    hold = before.hold * lacking ** (-EASE * (place - before.place))
+    return float(np.clip(hold, options.min_hold, 1.0))
 
 
 def finished(frame: Painted, run: Iterable[Iterate], on_step: OnStep) -> Painted:
