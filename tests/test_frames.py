@@ -299,3 +299,15 @@ def test_in_a_long_pan_style_is_not_lost(model):
     alike, eased = last(min_hold=1.0), last()
     assert alike.hold == 1.0 and eased.hold < 0.5
     assert eased.style < 0.7 * alike.style
+
+
+def test_a_job_that_goes_on_holds_frames_as_firmly(model, tmp_path):
+    options = StyleOptions(steps=3, history=(1,), temporal_weight=1.0, **FEW)
+    how = {"model": model, "flow": both_ways(true_flow, "fast")}
+    whole = list(paint(pan(8), STYLE, options, **how))
+    store(tmp_path / "state.npz", whole[4])
+    earlier = [whole[0], load(tmp_path / "state.npz")[0]]
+    rest = list(paint(pan(8)[5:], STYLE, options, earlier=earlier, first=pan(1)[0], **how))
+    assert whole[4].hold < 1.0
+    assert [frame.hold for frame in rest] == [frame.hold for frame in whole[5:]]
+    np.testing.assert_array_equal(rest[-1].result, whole[-1].result)
