@@ -1,6 +1,7 @@
 """Is what comes out of hiding, or into the frame, painted as well as when its frame is painted on its own?
 
     python benchmarks/newly_visible.py CLIP STYLE --weights VGG19.weights.h5 --start 60 --end 84 --max-size 256
+    python benchmarks/newly_visible.py CLIP STYLE --weights VGG19.weights.h5 --end 10000 --every 60
 
 For some frames of a clip: the pixels that the frame before does not show (Ruder et al. 2016, eq. 5, and the border),
 widened by a few, and on these pixels alone the style loss (Gram matrices of block1_conv1, block2_conv1 and
@@ -8,12 +9,14 @@ block3_conv1) and the content loss (block3_conv2, which holds what things look l
 those of the same frame painted from itself, alone, with 150 evaluations. A bare patch has several times the style loss;
 a smear or a ghost has more content loss, but not much more. Methods are those of `steadiness.py`, with a second row
 each: features look at their surroundings, so that of a strip of a few pixels they tell what is beside it, and there
-these pixels lie in the frame painted alone. Three more rows say what the numbers can tell: the frame left bare, the
-painting of another frame in its place, and the frame painted alone once more, with a little noise on it.
+these pixels lie in the frame painted alone. Without `--every` three more rows say what the numbers can tell: the frame
+left bare, the painting of another frame in its place, and the frame painted alone once more, with a little noise on it.
 """
 
+import argparse
+import itertools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +34,8 @@ from styletransfer.video.frames import stylize_frames
 
 STYLE_LAYERS = "block1_conv1", "block2_conv1", "block3_conv1"
 CONTENT_LAYER = "block3_conv2"
+STRETCH = 24
+"""Frames of a stretch, of those throughout a clip: each is painted as a clip of its own."""
 WIDER = 2
 """Pixels by which what is new is widened: features look at their surroundings."""
 LEAST = 0.005
@@ -41,42 +46,78 @@ NOISE = 1.5
 
 def main() -> None:
     parser = clip_parser(__doc__, max_size=256)
-    parser.add_argument("--frames", type=int, default=4, help="how many frames to measure")
+    parser.add_argument("--every", type=int, help=f"throughout: {STRETCH} frames, painted anew, of every so many")
+    parser.add_argument("--frames", type=int, default=4, help="how many frames to measure, of each stretch")
     parser.add_argument("--methods", default="default;fast", help="of steadiness.py, separated by ';'")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("newly_visible"))
     arguments = parser.parse_args()
-    settings = {"max_size": arguments.max_size, "weights": arguments.weights}
-    model = load_model(arguments.weights)
+    for name in arguments.methods.split(";"):
+        if METHODS[name] is None or "flow" in METHODS[name]:
+            parser.error(f"{name!r} is not a method of this library with its own flow")
+    if arguments.every is not None and arguments.every < STRETCH:
+        parser.error(f"--every is {arguments.every}, and a stretch has {STRETCH} frames")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    model, style = load_model(arguments.weights), read_image(arguments.style)
+    found: dict[str, list[np.ndarray]] = {}
+    for start, frames in stretches(arguments):
+        masks = chosen(frames, arguments.frames)
+        print(f"{arguments.source} from {start}: frames {', '.join(map(str, masks)) or 'none'}", flush=True)
+        for name, ratios in measured(arguments, start, frames, masks, style, model) if masks else ():
+            print(row(name, ratios), flush=True)
+            found.setdefault(name, []).append(ratios)
+    if not found:
+        raise SystemExit(f"no frame has {LEAST:.1%} of it newly visible")
+    print("\n| method | frames | style, as painted alone | content | worst frame: style | content |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, ratios in found.items():
+        print(row(name, np.concatenate(ratios)))
+
+
+def stretches(arguments: argparse.Namespace) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Where each stretch starts, and its frames: all that were asked for, or with `every` some throughout."""
     clip = {"max_size": arguments.max_size, "start": arguments.start, "end": arguments.end}
-    frames, style = list(read_video(arguments.source, **clip)), read_image(arguments.style)
-    masks = chosen(frames, arguments.frames)
+    frames, start = iter(read_video(arguments.source, **clip)), arguments.start
+    length, skipped = (None, 0) if arguments.every is None else (STRETCH, arguments.every - STRETCH)
+    while stretch := list(itertools.islice(frames, length)):
+        yield start, stretch
+        start += len(stretch) + sum(1 for _ in itertools.islice(frames, skipped))
+
+
+def row(name: str, ratios: np.ndarray) -> str:
+    cells = [f"{value:.2f}" for value in (*ratios.mean(axis=0), *ratios.max(axis=0))]
+    return f"| {name} | {len(ratios)} | {' | '.join(cells)} |"
+
+
+def measured(
+    arguments: argparse.Namespace,
+    start: int,
+    frames: list[np.ndarray],
+    masks: Mapping[int, np.ndarray],
+    style: np.ndarray,
+    model: object,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Of each method, style and content as shares of those of the frames painted alone: `(frames, 2)`."""
+    settings = {"max_size": arguments.max_size, "weights": arguments.weights}
     judge = Judge(frames[0], style, model)
     alone = {place: on_its_own(frames[place], style, settings, model) for place in masks}
-    print(f"{arguments.source}: frames {', '.join(map(str, masks))}\n")
-    print("| method | style, as painted alone | content, as painted alone | worst frame: style | content |")
-    print("|---|---:|---:|---:|---:|")
 
-    def row(name: str, painted: Mapping[int, np.ndarray]) -> None:
-        ratios = np.array([judge.ratios(painted[i], alone[i], frames[i], mask) for i, mask in masks.items()])
-        cells = [f"{value:.2f}" for value in (*ratios.mean(axis=0), *ratios.max(axis=0))]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    def ratios(painted: Mapping[int, np.ndarray]) -> np.ndarray:
+        return np.array([judge.ratios(painted[i], alone[i], frames[i], mask) for i, mask in masks.items()])
 
-    row("left bare", {place: frames[place] for place in masks})
-    row("another frame's painting", dict(zip(masks, [*alone.values()][1:] + [*alone.values()][:1], strict=True)))
-    again = {place: on_its_own(noisy(frames[place]), style, settings, model) for place in masks}
-    row("painted alone once more", again)
+    if arguments.every is None:
+        yield "left bare", ratios(dict(enumerate(frames)))
+        others = [*alone.values()][1:] + [*alone.values()][:1]
+        yield "another frame's painting", ratios(dict(zip(masks, others, strict=True)))
+        noisy_ones = {place: on_its_own(noisy(frames[place]), style, settings, model) for place in masks}
+        yield "painted alone once more", ratios(noisy_ones)
     for name in arguments.methods.split(";"):
-        own = METHODS[name]
-        if own is None or "flow" in own:
-            parser.error(f"{name!r} is not a method of this library with its own flow")
-        painted = list(stylize_frames(frames, style, model=model, **settings | own))
+        painted = list(stylize_frames(frames, style, model=model, **settings | METHODS[name]))
         for place, mask in masks.items():
             sheet = np.concatenate([frames[place], marked(painted[place], mask), alone[place]], axis=1)
-            arguments.out.mkdir(parents=True, exist_ok=True)
-            write_image(arguments.out / f"{name}_{place:04d}.png", sheet)
-        row(name, dict(enumerate(painted)))
+            write_image(arguments.out / f"{name}_{start + place:04d}.png", sheet)
+        yield name, ratios(dict(enumerate(painted)))
         inside = {i: np.where(mask[..., np.newaxis], painted[i], alone[i]) for i, mask in masks.items()}
-        row(f"{name}, set into the frames painted alone", inside)
+        yield f"{name}, set into the frames painted alone", ratios(inside)
 
 
 def chosen(frames: list[np.ndarray], count: int) -> dict[int, np.ndarray]:
@@ -87,8 +128,6 @@ def chosen(frames: list[np.ndarray], count: int) -> dict[int, np.ndarray]:
     for place in places:
         if all(abs(place - other) >= len(frames) // (2 * count) for other in apart):
             apart.append(place)
-    if not apart:
-        raise SystemExit(f"no frame has {LEAST:.1%} of it newly visible")
     return {place: masks[place] for place in sorted(apart[:count])}
 
 
