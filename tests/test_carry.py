@@ -370,6 +370,17 @@ def test_a_fade_of_one_scene_is_not(model, end):
 
 
 def test_a_thing_that_moves_is_not(flight):
-    inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1) for f in flight.frames]
+    inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1, place) for place, f in enumerate(flight.frames)]
     carried = carry(inside[:2], inside[2], (1,), both_ways(flight.flow, "fast"))
     assert carried.news < OTHER / 4
+
+
+def test_a_large_thing_that_is_gone_at_once_is_not_and_leaves_no_ghost(model):
+    """A fifth of the frame, and nothing of it in the flow: were it another scene, it would be seen to dissolve."""
+    full = GROUND.copy()
+    full[12:36, 20:46] //= 4
+    options, how = StyleOptions(steps=2, **FEW), {"model": model, "flow": both_ways(still, "fast")}
+    first, *rest = paint([full, GROUND, GROUND], STYLE, options, **how)
+    assert not any(frame.opens for frame in rest)
+    assert all(visible(frame) is frame.result for frame in rest)
+    assert carry([first], rest[0], (1,), how["flow"]).borrowed[18:30, 26:40].all()

@@ -50,7 +50,7 @@ STALE = 30.0
 REFRESH = 0.03
 """How fast what paint was made for follows the frame while it is not new, per frame: the flow's errors add up."""
 OTHER = 0.1
-"""Share of a frame that has become new of late from which it is another scene: a cross-fade is under way."""
+"""Share of a frame that has slowly become new of late from which it is another scene: a cross-fade is under way."""
 LATELY = 0.9
 """How much of that counts still in the next frame."""
 
@@ -74,7 +74,7 @@ class Painted(NamedTuple):
     opens: bool = False  # a scene: nothing was carried to it, all of it is painted with the same care
     key: bool = True  # painted, not taken from the key frames on both sides
     made_for: Array = UNTOLD  # (H, W, 3), the light of what the paint was made for; untold: of the frame itself
-    news: float = 0.0  # share of the frame that has lately become something else than its paint was made for
+    news: float = 0.0  # share of the frame that has lately, and slowly, become other than its paint was made for
     loss: float = 0.0  # that the evaluations ended at
     style: float = 0.0  # its term of the style
     fresh: Array = UNTOLD  # (H, W), how lately a pixel came into sight, see `_fresh`; untold: none of late
@@ -155,8 +155,9 @@ def carry(
     if not views:
         return None
     views[0] = _told_apart(*views)
-    new, made_for = _new(views[0], frame)
-    news = LATELY * views[0].origin.news + float(new.mean())
+    slowly = views[0].misfit <= OTHERWISE * abs(frame.place - views[0].origin.place)
+    new, made_for = _new(views[0], frame, slowly)
+    news = LATELY * views[0].origin.news + float((new & slowly).mean())
     if news > OTHER:
         return None
     views[0] = views[0]._replace(certain=views[0].certain * ~new)
@@ -267,17 +268,18 @@ def certainty(frame: Painted, one: Painted, flows: tuple[Array, Array], masks: M
     return np.where(apart <= ALIKE, masks(*flows, boundaries=False), certain), apart
 
 
-def _new(nearest: View, frame: Painted) -> tuple[Mask, Array]:
+def _new(nearest: View, frame: Painted, slowly: Mask) -> tuple[Mask, Array]:
     """Where a frame shows something else than its paint was made for, and what that was, moved: `(H, W)`, `(H, W, 3)`.
 
     In a cross-fade nothing moves and no frame differs much from the one before, so neither flow nor masks tell that
     the painting is of another scene. What it was made for is carried along with it, without details, and compared. A
-    change of light, which is a gain and an offset of every channel, does not count.
+    change of light, which is a gain and an offset of every channel, does not count; where the frame has changed, but
+    not `slowly`, it says nothing of the light.
     """
     one, now = nearest.origin, light(frame.source[0])
     made_for = warp(one.made_for if one.made_for.size else light(one.source[0]), nearest.back)
     seen = nearest.certain >= SEEN
-    new = seen & (np.abs(now - _lit(made_for, now, seen)).mean(axis=-1) > STALE)
+    new = seen & (np.abs(now - _lit(made_for, now, seen & slowly)).mean(axis=-1) > STALE)
     kept = (seen & ~new)[..., np.newaxis]
     return new, np.where(kept, made_for + np.float32(REFRESH) * (now - made_for), now)
 
