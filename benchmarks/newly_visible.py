@@ -59,18 +59,19 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     model, style = load_model(arguments.weights), read_image(arguments.style)
     found: dict[str, list[np.ndarray]] = {}
+    print("| method | frames | style, as painted alone | content | worst frame: style | content |")
+    print("|---|---|---:|---:|---:|---:|")
     for start, frames in stretches(arguments):
         masks = chosen(frames, arguments.frames)
-        print(f"{arguments.source} from {start}: frames {', '.join(map(str, masks)) or 'none'}", flush=True)
+        places = ", ".join(str(start + place) for place in masks)
         for name, ratios in measured(arguments, start, frames, masks, style, model) if masks else ():
-            print(row(name, ratios), flush=True)
+            print(row(name, places, ratios), flush=True)
             found.setdefault(name, []).append(ratios)
     if not found:
         raise SystemExit(f"no frame has {LEAST:.1%} of it newly visible")
-    print("\n| method | frames | style, as painted alone | content | worst frame: style | content |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, ratios in found.items():
-        print(row(name, np.concatenate(ratios)))
+    for name, parts in found.items() if arguments.every is not None else ():
+        ratios = np.concatenate(parts)
+        print(row(name, f"all {len(ratios)}", ratios))
 
 
 def stretches(arguments: argparse.Namespace) -> Iterator[tuple[int, list[np.ndarray]]]:
@@ -83,9 +84,9 @@ def stretches(arguments: argparse.Namespace) -> Iterator[tuple[int, list[np.ndar
         start += len(stretch) + sum(1 for _ in itertools.islice(frames, skipped))
 
 
-def row(name: str, ratios: np.ndarray) -> str:
+def row(name: str, places: str, ratios: np.ndarray) -> str:
     cells = [f"{value:.2f}" for value in (*ratios.mean(axis=0), *ratios.max(axis=0))]
-    return f"| {name} | {len(ratios)} | {' | '.join(cells)} |"
+    return f"| {name} | {places} | {' | '.join(cells)} |"
 
 
 def measured(

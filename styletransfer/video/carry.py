@@ -36,7 +36,7 @@ SEEN = 0.5
 
 OTHERWISE = 2.0 * ALIKE
 """`misfit` from which the nearest frame shows something else, if a farther one looks alike: below, at the outlines of
-what is there, paint would change from one to the other and back."""
+what is there, paint would change from one to the other and back. Per frame, what changes faster is no cross-fade."""
 
 BEYOND = -1000.0
 """What an earlier frame shows beyond its border, where the flow has no answer: it looks like nothing in the frame."""
