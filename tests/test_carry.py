@@ -88,7 +88,7 @@ def test_what_comes_back_from_behind_a_tree_looks_as_before(model, flight):
 
 
 def test_an_earlier_frame_counts_for_what_nearer_ones_do_not_show_or_show_otherwise(flight):
-    inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1) for f in flight.frames]
+    inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1, place) for place, f in enumerate(flight.frames)]
     carried = carry(inside[:5], inside[5], (1, 3, 4), both_ways(flight.flow, "fast"))
     certain, apart = [], []
     for i in (4, 2, 1):
@@ -99,7 +99,7 @@ def test_an_earlier_frame_counts_for_what_nearer_ones_do_not_show_or_show_otherw
         certain.append(one if i == 4 else one * alike)
     otherwise = apart[0] > OTHERWISE
     assert otherwise.any()
-    certain[0] = np.where(otherwise, np.maximum(certain[0] - certain[1] - certain[2], 0), certain[0])
+    certain[0] = np.where(otherwise, 0, certain[0])
     left = [certain[0], np.maximum(certain[1] - certain[0], 0), np.maximum(certain[2] - certain[0] - certain[1], 0)]
     np.testing.assert_array_equal(carried.reliability, left)
     assert not carried.fresh.any()  # along the true flow nothing has to be borrowed
@@ -145,6 +145,17 @@ def test_paint_of_what_has_passed_is_not_laid_over_what_a_farther_frame_shows_un
     carried = carry(memory, frame, (1, 2), both_ways(still, "fast"))
     np.testing.assert_allclose(carried.start[0][uncovered], memory[0].result[0][uncovered], atol=1e-2)
     assert not carried.reliability[0][uncovered].any() and (carried.reliability[1][uncovered] == 1).all()
+
+
+@pytest.mark.parametrize(("darker", "gone"), [(18, False), (36, True)])
+def test_paint_of_a_small_thing_that_is_plainly_gone_is_not_laid_over_what_it_uncovers(darker, gone):
+    """Without a trace in the flow, and no farther frame tells."""
+    before = GROUND.astype(int)
+    before[20:25, 30:35] -= darker
+    memory, frame = lone([before.clip(0).astype(np.uint8), GROUND])
+    carried = carry([memory], frame, (1,), both_ways(still, "fast"), latest_opening([memory]))
+    assert carried.borrowed[21:24, 31:34].all() == carried.borrowed.any() == gone
+    assert carried.news == 0.0  # no cross-fade
 
 
 def test_what_paint_was_not_made_for_is_borrowed_anew():
@@ -273,7 +284,7 @@ def test_the_masks_are_as_the_options_want_them(flight):
 
 
 def test_a_frame_is_carried_under_the_masks_it_is_given(flight):
-    inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1) for f in flight.frames]
+    inside = [Painted(pixels.to_inside(f), pixels.to_inside(f), 1, place) for place, f in enumerate(flight.frames)]
     flow = both_ways(flight.flow, "fast")
 
     def doubtful(there, back, **how):
@@ -282,7 +293,8 @@ def test_a_frame_is_carried_under_the_masks_it_is_given(flight):
     half = carry(inside[:2], inside[2], (1,), flow, masks=doubtful)
     assert set(np.unique(half.reliability[0][~half.borrowed])) <= {0.0, 0.5}
     assert set(np.unique(half.reliability[0][half.borrowed])) == {np.float32(LOOSE)}
-    assert (half.reliability == 0.5).mean() > 0.98
+    moved = warp(inside[1].source[0], flight.flow(flight.frames[2], flight.frames[1]))
+    np.testing.assert_array_equal(half.reliability[0] == 0.5, misfit(inside[2].source[0], moved) <= OTHERWISE)
 
 
 def test_a_motion_boundary_is_doubted_only_where_the_flow_leads_to_what_looks_otherwise(flight):

@@ -35,8 +35,9 @@ SEEN = 0.5
 """Reliability from which a pixel of an earlier frame counts as the same thing, and its paint as rightly placed."""
 
 OTHERWISE = 2.0 * ALIKE
-"""`misfit` from which the nearest frame shows something else, if a farther one looks alike: below, at the outlines of
-what is there, paint would change from one to the other and back. Per frame, what changes faster is no cross-fade."""
+"""`misfit` from which the frame before shows something else: below, at the outlines of what is there, paint would
+change from frame to frame. Of a frame farther back it tells that only if a still farther one looks alike; else so many
+times as much does as it is frames away: what changes more slowly may be a cross-fade, in which the flow is right."""
 
 BEYOND = -1000.0
 """What an earlier frame shows beyond its border, where the flow has no answer: it looks like nothing in the frame."""
@@ -154,10 +155,9 @@ def carry(
     views = list(_views(earlier, frame, history, flow, masks))
     if not views:
         return None
-    views[0] = _told_apart(*views)
-    slowly = views[0].misfit <= OTHERWISE * abs(frame.place - views[0].origin.place)
-    new, made_for = _new(views[0], frame, slowly)
-    news = LATELY * views[0].origin.news + float((new & slowly).mean())
+    views[0] = _told_apart(frame, *views)
+    new, made_for = _new(views[0], frame)
+    news = LATELY * views[0].origin.news + float(new.mean())
     if news > OTHER:
         return None
     views[0] = views[0]._replace(certain=views[0].certain * ~new)
@@ -230,14 +230,15 @@ def _view(
     return View(place, one, back, certain, apart, sharp_warp(one.result[0], back), drawn_out + beyond, share)
 
 
-def _told_apart(nearest: View, *farther: View) -> View:
-    """The nearest view, less certain of what looks otherwise in it by as much as farther ones show what is there.
+def _told_apart(frame: Painted, nearest: View, *farther: View) -> View:
+    """The nearest view, not certain of what plainly looks otherwise, or looks otherwise while farther ones show it.
 
     Around a thing that moves fast the flow is smeared, there and back again, and lays its paint over what it uncovers.
     """
     shown = sum(view.certain for view in farther)
     certain = np.where(nearest.misfit > OTHERWISE, np.maximum(nearest.certain - shown, 0.0), nearest.certain)
-    return nearest._replace(certain=certain)
+    plain = nearest.misfit > OTHERWISE * abs(frame.place - nearest.origin.place)
+    return nearest._replace(certain=np.where(plain, np.float32(0.0), certain))
 
 
 def _at(earlier: Sequence[Painted], distance: int) -> Iterator[Painted]:
@@ -268,18 +269,17 @@ def certainty(frame: Painted, one: Painted, flows: tuple[Array, Array], masks: M
     return np.where(apart <= ALIKE, masks(*flows, boundaries=False), certain), apart
 
 
-def _new(nearest: View, frame: Painted, slowly: Mask) -> tuple[Mask, Array]:
+def _new(nearest: View, frame: Painted) -> tuple[Mask, Array]:
     """Where a frame shows something else than its paint was made for, and what that was, moved: `(H, W)`, `(H, W, 3)`.
 
     In a cross-fade nothing moves and no frame differs much from the one before, so neither flow nor masks tell that
     the painting is of another scene. What it was made for is carried along with it, without details, and compared. A
-    change of light, which is a gain and an offset of every channel, does not count; where the frame has changed, but
-    not `slowly`, it says nothing of the light.
+    change of light, which is a gain and an offset of every channel, does not count.
     """
     one, now = nearest.origin, light(frame.source[0])
     made_for = warp(one.made_for if one.made_for.size else light(one.source[0]), nearest.back)
     seen = nearest.certain >= SEEN
-    new = seen & (np.abs(now - _lit(made_for, now, seen & slowly)).mean(axis=-1) > STALE)
+    new = seen & (np.abs(now - _lit(made_for, now, seen)).mean(axis=-1) > STALE)
     kept = (seen & ~new)[..., np.newaxis]
     return new, np.where(kept, made_for + np.float32(REFRESH) * (now - made_for), now)
 
