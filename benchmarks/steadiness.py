@@ -47,8 +47,8 @@ def no_motion(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.zeros((*source.shape[:2], 2), np.float32)
 
 
-ITERATIONS = {"neural-style": 100, "neural-style, 300": 300}
-"""A frame: as many as this library may take at most by default, and more, as its own default is 1000."""
+ITERATIONS = {"neural-style": 100, "neural-style, 300": 300, "neural-style, 1000": 1000}
+"""A frame: as many as this library may take at most by default, and more, up to its own default."""
 
 METHODS: dict[str, dict[str, Any] | None] = {
     "default": {},
