@@ -185,7 +185,8 @@ def _write_snapshots(folder: Path, kept: Mapping[int, pixels.Picture], originals
     for step, picture in kept.items():
         write_image(folder / f"iteration_{step:04d}.png", picture)
     sheet = contact_sheet({**originals, **{f"iteration {step}": kept[step] for step in sorted(kept)}}, columns=4)
-    log.info("wrote %d snapshots beside %s", len(kept), write_image(folder / "contact_sheet.png", sheet))
+    iterations = ", ".join(map(str, sorted(kept)))
+    log.info("wrote snapshots of iteration %s beside %s", iterations, write_image(folder / "contact_sheet.png", sheet))
 
 
 def paint_video(arguments: argparse.Namespace) -> None:
