@@ -138,9 +138,11 @@ def test_while_a_scene_is_younger_than_the_history_its_first_frame_is_looked_bac
     np.testing.assert_allclose(carried.start[0][bird], memory[others].result[0][then], atol=1e-2)
 
 
-def test_paint_of_what_has_passed_is_not_laid_over_what_a_farther_frame_shows_uncovered():
+@pytest.mark.parametrize("distance", [1, 4])
+def test_paint_of_what_has_passed_is_not_laid_over_what_a_farther_frame_shows_uncovered(distance):
     """A flow that is 0 there and back again, though a bird has left; in the farther frame it was not there yet."""
-    *memory, frame = lone([scene(bird)[0] for bird in (2, 14, 0)])
+    each = lone([scene(bird)[0] for bird in (2, 14, 0)])
+    *memory, frame = [one._replace(place=distance * one.place) for one in each]  # as key frames are
     uncovered = np.s_[HEAD, 15:25]
     carried = carry(memory, frame, (1, 2), both_ways(still, "fast"))
     np.testing.assert_allclose(carried.start[0][uncovered], memory[0].result[0][uncovered], atol=1e-2)
