@@ -350,6 +350,10 @@ def test_image_with_snapshots(desk: pathlib.Path, quick: list[str], capsys: pyte
     assert "2/2" in said
     assert "loss" in said
     assert "styletransfer: wrote out.png" in said
+    assert (
+        f"styletransfer: wrote snapshots of iteration 1, 2 beside {pathlib.Path('shots/here/contact_sheet.png')}"
+        in said
+    )
 
 
 def test_snapshots_by_default_are_those_of_the_report() -> None:

@@ -182,11 +182,12 @@ def _write_snapshots(folder: Path, kept: Mapping[int, pixels.Picture], originals
     from ..video.media import write_image
     from .sheet import contact_sheet
 
-    for step, picture in kept.items():
-        write_image(folder / f"iteration_{step:04d}.png", picture)
-    sheet = contact_sheet({**originals, **{f"iteration {step}": kept[step] for step in sorted(kept)}}, columns=4)
-    iterations = ", ".join(map(str, sorted(kept)))
-    log.info("wrote snapshots of iteration %s beside %s", iterations, write_image(folder / "contact_sheet.png", sheet))
+    steps = sorted(kept)
+    for step in steps:
+        write_image(folder / f"iteration_{step:04d}.png", kept[step])
+    sheet = contact_sheet({**originals, **{f"iteration {step}": kept[step] for step in steps}}, columns=4)
+    written = write_image(folder / "contact_sheet.png", sheet)
+    log.info("wrote snapshots of iteration %s beside %s", ", ".join(map(str, steps)), written)
 
 
 def paint_video(arguments: argparse.Namespace) -> None:

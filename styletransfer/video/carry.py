@@ -129,8 +129,8 @@ def carry(
     The weight of an earlier frame is what the frames nearer in time leave: c_long of a frame is
     max(c - sum of the c of nearer frames, 0) (Ruder et al. 2016, eq. 9). So what comes out of hiding is held to
     the frame in which it was last seen. Other than theirs, c is 0 at a motion boundary (eq. 6) only where the earlier
-    frame, moved, looks otherwise than this one; and the nearest gives way where it shows something else and a farther
-    one what is there, and where its paint was made for something else.
+    frame, moved, looks otherwise than this one; and that of the nearest is less, too, where it plainly shows something
+    else, or something else and a farther one what is there, and where its paint was made for something else.
 
     The start is the nearest result. What it does not show comes from the farther ones, and what none shows borrows
     strokes from where the scene's opening frame, or else the nearest, looked alike: they may be wrongly placed, but
