@@ -26,7 +26,8 @@ class Machine:
     Parameters
     ----------
     dies
-        True: no operation has an effect from then on. False: that one finds the disk full, and others may go on.
+        True: no operation has an effect from then on. False: that one finds the disk full, and so does opening its
+        path again, as `zipfile` does in another mode; others may go on.
 
     Attributes
     ----------
@@ -40,7 +41,7 @@ class Machine:
 
     def __init__(self, root, at=None, *, dies=True):
         self.root, self.at, self.dies = os.fspath(root), at, dies
-        self.log, self.synced, self.thread = [], set(), threading.get_ident()
+        self.log, self.synced, self.thread, self.full = [], set(), threading.get_ident(), None
         self.torn, self.hasty, self.pending = [], [], set()
 
     def __enter__(self):
@@ -60,10 +61,15 @@ class Machine:
         self.synced.add(os.fstat(handle).st_ino)
 
     def see(self, event, path):
-        if self.at is not None and (len(self.log) > self.at if self.dies else len(self.log) == self.at):
-            self.log.append((event, path))
-            raise Killed if self.dies else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        number = len(self.log)
         self.log.append((event, path))
+        if self.at is None:
+            return
+        if self.dies and number > self.at:
+            raise Killed
+        if not self.dies and (number == self.at or (event, path) == ("open", self.full)):
+            self.full = path
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
     def rename(self, source, target):
         self.see("os.rename", target)
@@ -99,6 +105,8 @@ def _hook(event, args):
     paths = [os.fsdecode(path) for path in args[: 1 + (event == "os.rename")]]
     if event != "subprocess.Popen" and os.path.isabs(paths[-1]) and not paths[-1].startswith(machine.root):
         return  # `rmtree` goes by names in an open folder
+    if event == "os.mkdir" and os.path.isdir(paths[0]):
+        return  # nothing is to be made
     if event == "os.rename":
         machine.rename(*paths)
     elif event == "os.remove":
