@@ -301,7 +301,9 @@ class FeatureExtractor:
         self.padding = padding
         self.scales = dict(scales or {})
         self.max_tile = max_tile
-        self._network = self._rebuilt()
+        self._names = LAYERS[: max(map(LAYERS.index, self.layers)) + 1]
+        self._convolutions = [name for name in self._names if "conv" in name]
+        self._parameters = self._scaled()
 
     @property
     def minimum_size(self) -> int:
@@ -311,8 +313,10 @@ class FeatureExtractor:
     def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """`(1, H, W, 3)` float32 RGB in 0..255 -> `{layer: (1, h, w, filters) float32}`."""
         # Slicing with a negative step has a slow gradient; gathering by a product would lose precision.
-        blurred = tf.reverse(tf.cast(image, tf.float32) - IMAGENET_MEAN, axis=[-1])
-        features = self._network(blurred)
+        x = tf.cast(tf.reverse(tf.cast(image, tf.float32) - IMAGENET_MEAN, axis=[-1]), self.precision)
+        features = {}
+        for name in self._names:
+            x = features[name] = self._layer(name, x)
         return {name: tf.cast(features[name], tf.float32) for name in self.layers}
 
     def see(self, image: tf.Tensor, what: Look, maps: Sequence[str] = ()) -> Seen:
@@ -341,8 +345,7 @@ class FeatureExtractor:
         Gatys et al. 2016 (section 2) normalise their network so. Layers that are silent on the images keep
         their scale. `images` are `(1, H, W, 3)` float32 in 0..255, each of weight 1.
         """
-        deepest = max(LAYERS.index(name) for name in self.layers)
-        names = [name for name in LAYERS[: deepest + 1] if "conv" in name]
+        names = self._convolutions
         like: dict[str, Any] = {"pooling": self.pooling, "padding": self.padding, "max_tile": self.max_tile}
         probe = FeatureExtractor(self.model, names, **like)
 
@@ -354,34 +357,24 @@ class FeatureExtractor:
         scales = {name: 1.0 / float(mean) for name, mean in zip(names, measured, strict=True) if mean > 0.0}
         return FeatureExtractor(self.model, self.layers, precision=self.precision, scales=scales, **like)
 
-    def _rebuilt(self) -> keras.Model:
-        """The model up to the deepest layer, with other pooling, padding, precision and scale, and its own weights."""
-        pool = keras.layers.MaxPooling2D if self.pooling == "max" else keras.layers.AveragePooling2D
-        tensors: dict[str, Any] = {}
-        inputs = x = keras.Input((None, None, 3))
-        before = 1.0
-        for name in LAYERS[: max(LAYERS.index(layer) for layer in self.layers) + 1]:
-            if name.endswith("pool"):
-                x = pool(2, strides=2, name=name, dtype=self.precision)(x)
-            else:
-                kernel, bias = self.model.get_layer(name).get_weights()
-                scale = self.scales.get(name, 1.0)
-                convolution = keras.layers.Conv2D(
-                    kernel.shape[-1],
-                    3,
-                    padding="same" if self.padding == "zero" else "valid",
-                    activation="relu",
-                    name=name,
-                    dtype=self.precision,
-                    trainable=False,
-                )
-                x = convolution(x if self.padding == "zero" else _mirrored(x))
-                convolution.set_weights([kernel * (scale / before), bias * scale])
-                before = scale
-            tensors[name] = x
-        return keras.Model(inputs, {name: tensors[name] for name in self.layers})
+    def _scaled(self) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+        """The model's kernel and bias of every convolution, scaled, in the precision."""
+        parameters, before = {}, 1.0
+        for name in self._convolutions:
+            kernel, bias = self.model.get_layer(name).get_weights()
+            scale = self.scales.get(name, 1.0)
+            both = kernel * (scale / before), bias * scale
+            parameters[name] = tuple(tf.constant(one, self.precision) for one in both)
+            before = scale
+        return parameters
 
-
-def _mirrored(x: Any) -> Any:
-    """`(1, h, w, C)` with what lies inside its border once more beyond it, a position wide."""
-    return keras.ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    def _layer(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        """What a layer makes of the activations before it, `(1, h, w, C)`."""
+        if name.endswith("pool"):
+            pool = tf.nn.max_pool2d if self.pooling == "max" else tf.nn.avg_pool2d
+            return pool(x, 2, 2, "VALID")
+        kernel, bias = self._parameters[name]
+        if self.padding == "reflect":  # what lies inside the border once more beyond it, a position wide
+            x = tf.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "REFLECT")
+        seen = tf.nn.conv2d(x, kernel, 1, "SAME" if self.padding == "zero" else "VALID")
+        return tf.nn.relu(tf.nn.bias_add(seen, bias))

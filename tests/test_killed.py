@@ -102,7 +102,9 @@ def test_a_job_that_died_at_any_moment_gives_the_same_clip(model, expected, tmp_
     print(f"{kind}, {name}: {at + 1} moments")
 
 
-@pytest.mark.parametrize("step", [19, pytest.param(1, marks=pytest.mark.slow)], ids=["at some moments", "at any moment"])
+@pytest.mark.parametrize(
+    "step", [19, pytest.param(1, marks=pytest.mark.slow)], ids=["at some moments", "at any moment"]
+)
 @pytest.mark.parametrize("kind, name", CASES)
 def test_a_disk_that_was_full_loses_nothing(model, expected, tmp_path, kind, name, step):
     wanted, machine = expected[kind, name]
