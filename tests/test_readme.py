@@ -31,7 +31,7 @@ def test_the_table_of_options_is_that_of_the_fields():
 
 
 def test_ci_runs_the_readmes_test_command_word_for_word():
-    command = 'pip install -e ".[test]" && pytest'
+    command = 'pip install -e ".[test]" && pytest -n 2'
     assert command in README and command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
