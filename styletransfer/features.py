@@ -313,7 +313,7 @@ class FeatureExtractor:
     def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """`(1, H, W, 3)` float32 RGB in 0..255 -> `{layer: (1, h, w, filters) float32}`."""
         # Slicing with a negative step has a slow gradient; gathering by a product would lose precision.
-        x = tf.cast(tf.reverse(tf.cast(image, tf.float32) - IMAGENET_MEAN, axis=[-1]), self.precision)
+        x = tf.reverse(tf.cast(image, tf.float32) - IMAGENET_MEAN, axis=[-1])
         features = {}
         for name in self._names:
             x = features[name] = self._layer(name, x)
@@ -376,5 +376,6 @@ class FeatureExtractor:
         kernel, bias = self._parameters[name]
         if self.padding == "reflect":  # what lies inside the border once more beyond it, a position wide
             x = tf.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "REFLECT")
+        x = tf.cast(x, self.precision)  # the picture; mirrored before, so that its gradient is summed in float32
         seen = tf.nn.conv2d(x, kernel, 1, "SAME" if self.padding == "zero" else "VALID")
         return tf.nn.relu(tf.nn.bias_add(seen, bias))
