@@ -33,8 +33,8 @@ ALIKE = 12.0
 motion boundary, does."""
 STROKE = 0.02
 """Sigma of the blur that tells strokes from the light under them, in longer sides."""
-GROUND = 0.005
-"""The same for the ground under strokes that are borrowed: what is new keeps its outlines."""
+TONES = 0.005
+"""The same where colours are told: a map fitted to strokes would be paler than they are."""
 NEAR = 2.0
 """Blocks over which paint tints what is missing beside it."""
 KNOWN = 0.1
@@ -67,10 +67,10 @@ class Colors(NamedTuple):
     most: Array  # (3,)
 
     @classmethod
-    def between(cls, model: Array, painting: Array) -> "Colors":
-        """Those of a painting of `model`, `(..., 3)` both."""
+    def between(cls, tones: Array, painted: Array, painting: Array) -> "Colors":
+        """Those that the `_tones` of a picture were painted in, and none beyond the painting's: `(..., 3)` all."""
         values = painting.reshape(-1, 3)
-        return cls(colors_of(model, painting), values.min(axis=0), values.max(axis=0))
+        return cls(colors_of(tones, painted), values.min(axis=0), values.max(axis=0))
 
     def on(self, picture: Array) -> Array:
         """A picture `(..., 3)` in these colours."""
@@ -91,18 +91,19 @@ class Lender:
     @functools.cached_property
     def colors(self) -> Colors:
         """Those that the painting gives to the frame."""
-        return Colors.between(_ground(self.model), _ground(self.painting))
+        return Colors.between(_tones(self.model), _tones(self.painting), self.painting)
 
     @functools.cached_property
     def strokes(self) -> Array:
         """What the painting has that the frame, in its colours, has not, but for its light: `(H, W, 3)`.
 
-        The painting less its own ground would be its finest strokes only, and what borrows them dull beside the rest.
-        At the border is what lies `EDGE` pixels from it.
+        The painting less its own tones would be its finest strokes only, and what borrows them dull beside the rest.
+        What the frame itself has, such as letters, is no stroke, however fine. At the border is what lies `EDGE`
+        pixels from it.
         """
         inside = _inside(self.model.shape)
-        ground, painting = _ground(self.model[inside]), self.painting[inside]
-        found = painting - Colors.between(ground, _ground(painting)).on(ground)
+        model, painting = self.model[inside], self.painting[inside]
+        found = painting - Colors.between(_tones(model), _tones(painting), painting).on(model)
         return np.pad(found - light(found), [*((cut.start, cut.start) for cut in inside), (0, 0)], mode="edge")
 
     @functools.cached_property
@@ -124,10 +125,9 @@ def borrow(
     """`moved`, with better paint at the missing pixels: the strokes of a painting, in the light of the frame.
 
     A missing pixel takes strokes of the painting from where the frame that was painted there looks like this one, see
-    `whence`. Under the strokes lies this frame, blurred, in the colours that the painting gives to its own, tinted like
-    the paint beside it on what looks alike, as far as that is of one colour: so clouds stay clouds, water that is blue
-    beside it does not turn yellow, and there are no steps between patches. The optimisation only has to fit the strokes
-    in.
+    `whence`. Under the strokes lies this frame in the colours that the painting gives to its own, tinted like the paint
+    beside it on what looks alike, as far as that is of one colour: so clouds stay clouds, water that is blue beside it
+    does not turn yellow, and there are no steps between patches. The optimisation only has to fit the strokes in.
 
     Mirroring the border instead draws kaleidoscopes, repeating it draws streaks, and the bare frame stays bare for many
     frames (all tried, see `docs/defaults.md`).
@@ -230,19 +230,21 @@ def strays(moved: Array, frame: Array, doubtful: Mask, ground: Array) -> Mask:
 
 
 def recolored(frame: Array, moved: Array, missing: Mask, lender: Lender) -> Array:
-    """The ground of a frame in the colours that a painting gives to its model; the arguments as for `borrow`.
+    """A frame in the colours that a painting gives to its model; the arguments as for `borrow`.
+
+    With all of its details: no stroke would bring back a title that has come out of hiding.
 
     In a fade from black the model is nearly black, and what it says of colours in daylight is nonsense. So where it
     tells those of the paint that is not missing far worse than they tell themselves, they are taken. (Always taken they
     would fade: a fit is paler than what it fits, and the next frame fits it again.) None is beyond the paint's own.
     """
-    ground, paint, known = _ground(frame), _ground(moved), ~missing
-    found = lender.colors.on(ground)
+    known = ~missing
     if known.mean() < KNOWN:
-        return found
-    own = Colors.between(ground[known], paint[known]).on(ground)
-    theirs, ours = (np.square(colored - paint)[known].mean() for colored in (found, own))
-    return own if theirs > FAR * ours else found
+        return lender.colors.on(frame)
+    tones, painted = _tones(frame)[known], _tones(moved)[known]
+    own = Colors.between(tones, painted, moved[known])
+    theirs, ours = (np.square(colors.on(tones) - painted).mean() for colors in (lender.colors, own))
+    return (own if theirs > FAR * ours else lender.colors).on(frame)
 
 
 def _inside(shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -251,9 +253,9 @@ def _inside(shape: tuple[int, ...]) -> tuple[slice, slice]:
     return slice(rows, -rows or None), slice(columns, -columns or None)
 
 
-def _ground(picture: Array) -> Array:
-    """What borrowed strokes are laid over: sharper than `light`, so that the outlines of what is new are there."""
-    return smooth(picture, max(1.0, GROUND * max(picture.shape[:2])))  # strokes are no finer than pixels
+def _tones(picture: Array) -> Array:
+    """A picture without its details, sharper than its `light`: what maps of colours are fitted to."""
+    return smooth(picture, max(1.0, TONES * max(picture.shape[:2])))  # strokes are no finer than pixels
 
 
 def _window(shape: tuple[int, ...]) -> int:
