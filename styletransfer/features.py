@@ -54,27 +54,30 @@ def check_layers(names: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
+def as_far_as(layers: Sequence[str]) -> tuple[str, ...]:
+    """VGG19's layers, first to last, as far as the deepest of some."""
+    return LAYERS[: max(map(LAYERS.index, layers)) + 1]
+
+
 def stride(layer: str) -> int:
     """Pixels of the picture from one position of a layer to the next."""
-    return 2 ** sum(name.endswith("pool") for name in LAYERS[: LAYERS.index(layer) + 1])
+    return 2 ** sum(name.endswith("pool") for name in as_far_as([layer]))
 
 
 def reach(layer: str) -> int:
     """How far in pixels a position of a layer sees beyond the pixels that are its own, to every side."""
-    before = LAYERS[: LAYERS.index(layer) + 1]
-    return sum(stride(name) if "conv" in name else stride(name) // 2 for name in before)
+    return sum(stride(name) if "conv" in name else stride(name) // 2 for name in as_far_as([layer]))
 
 
 def smallest(layers: Sequence[str], padding: str) -> int:
     """The smallest side of a picture, in pixels, that leaves something for the deepest of some layers."""
-    deepest = max(LAYERS.index(name) for name in layers)
     mirror = 2 if padding == "reflect" else 1  # positions that a convolution needs, to see itself in a mirror
-    return max(stride(name) * (mirror if "conv" in name else 1) for name in LAYERS[: deepest + 1])
+    return max(stride(name) * (mirror if "conv" in name else 1) for name in as_far_as(layers))
 
 
 def grid_of(shape: tuple[int, int], layers: Sequence[str], max_tile: int | None) -> list[list[Tile]]:
     """The tiles in which a picture of `shape` is shown to the network as far as the deepest of some layers."""
-    deepest = max(layers, key=LAYERS.index)
+    deepest = as_far_as(layers)[-1]
     return tiles(shape, max_tile, reach(deepest), stride(deepest))
 
 
@@ -301,7 +304,7 @@ class FeatureExtractor:
         self.padding = padding
         self.scales = dict(scales or {})
         self.max_tile = max_tile
-        self._names = LAYERS[: max(map(LAYERS.index, self.layers)) + 1]
+        self._names = as_far_as(self.layers)
         self._convolutions = [name for name in self._names if "conv" in name]
         self._parameters = self._scaled()
 

@@ -255,7 +255,7 @@ def _inside(shape: tuple[int, ...]) -> tuple[slice, slice]:
 
 def _tones(picture: Array) -> Array:
     """A picture without its details, sharper than its `light`: what maps of colours are fitted to."""
-    return smooth(picture, max(1.0, TONES * max(picture.shape[:2])))  # strokes are no finer than pixels
+    return smooth(picture, max(1.0, TONES * max(picture.shape[:2])))  # details are no finer than pixels
 
 
 def _window(shape: tuple[int, ...]) -> int:
