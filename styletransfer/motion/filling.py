@@ -35,6 +35,8 @@ STROKE = 0.02
 """Sigma of the blur that tells strokes from the light under them, in longer sides."""
 TONES = 0.005
 """The same where colours are told: a map fitted to strokes would be paler than they are."""
+GROUND = 0.002
+"""The same of what lies under borrowed strokes: letters stay, and what is finer than a stroke does not tremble."""
 NEAR = 2.0
 """Blocks over which paint tints what is missing beside it."""
 KNOWN = 0.1
@@ -98,12 +100,11 @@ class Lender:
         """What the painting has that the frame, in its colours, has not, but for its light: `(H, W, 3)`.
 
         The painting less its own tones would be its finest strokes only, and what borrows them dull beside the rest.
-        What the frame itself has, such as letters, is no stroke, however fine. At the border is what lies `EDGE`
-        pixels from it.
+        What the frame itself has, such as letters, is no stroke. At the border is what lies `EDGE` pixels from it.
         """
         inside = _inside(self.model.shape)
         model, painting = self.model[inside], self.painting[inside]
-        found = painting - Colors.between(_tones(model), _tones(painting), painting).on(model)
+        found = painting - Colors.between(_tones(model), _tones(painting), painting).on(_ground(model))
         return np.pad(found - light(found), [*((cut.start, cut.start) for cut in inside), (0, 0)], mode="edge")
 
     @functools.cached_property
@@ -232,19 +233,19 @@ def strays(moved: Array, frame: Array, doubtful: Mask, ground: Array) -> Mask:
 def recolored(frame: Array, moved: Array, missing: Mask, lender: Lender) -> Array:
     """A frame in the colours that a painting gives to its model; the arguments as for `borrow`.
 
-    With all of its details: no stroke would bring back a title that has come out of hiding.
+    With all but its finest details: no stroke would bring back a title that has come out of hiding.
 
     In a fade from black the model is nearly black, and what it says of colours in daylight is nonsense. So where it
     tells those of the paint that is not missing far worse than they tell themselves, they are taken. (Always taken they
     would fade: a fit is paler than what it fits, and the next frame fits it again.) None is beyond the paint's own.
     """
-    known = ~missing
+    known, ground = ~missing, _ground(frame)
     if known.mean() < KNOWN:
-        return lender.colors.on(frame)
+        return lender.colors.on(ground)
     tones, painted = _tones(frame)[known], _tones(moved)[known]
     own = Colors.between(tones, painted, moved[known])
     theirs, ours = (np.square(colors.on(tones) - painted).mean() for colors in (lender.colors, own))
-    return (own if theirs > FAR * ours else lender.colors).on(frame)
+    return (own if theirs > FAR * ours else lender.colors).on(ground)
 
 
 def _inside(shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -256,6 +257,11 @@ def _inside(shape: tuple[int, ...]) -> tuple[slice, slice]:
 def _tones(picture: Array) -> Array:
     """A picture without its details, sharper than its `light`: what maps of colours are fitted to."""
     return smooth(picture, max(1.0, TONES * max(picture.shape[:2])))  # details are no finer than pixels
+
+
+def _ground(picture: Array) -> Array:
+    """A picture as it lies under strokes, sharper still: finer details are those that strokes are made of."""
+    return smooth(picture, GROUND * max(picture.shape[:2]))
 
 
 def _window(shape: tuple[int, ...]) -> int:
