@@ -57,7 +57,7 @@ LATELY = 0.9
 
 SETTLING = 8
 """Frames within which paint on what has come into sight may still change: a strip of a pixel has room for no stroke."""
-LOOSE = 0.1
+LOOSE = 0.08
 """How firmly it is held all the same: free, it would make up for whatever style the rest, which is held, lacks."""
 
 UNTOLD = np.zeros((0,), np.float32)
