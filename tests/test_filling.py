@@ -72,6 +72,20 @@ def test_a_thin_thing_that_comes_out_of_hiding_is_as_sharp_as_it_is_elsewhere():
     np.testing.assert_allclose(filled[10:30, 50:55], 30.0 + 0.6 * frame[10:30, 50:55], atol=8.0)
 
 
+def test_letters_lie_under_borrowed_strokes_and_finer_grain_does_not():
+    """400 pixels wide, letters have lines of two. The painting is its frame, so what is new is the new frame's."""
+    model = texture(40, 400, seed=3, smooth=6.0).astype(np.float32)
+    missing = np.zeros((40, 400), bool)
+    missing[:, 300:] = True
+    letter, grain = np.zeros_like(model), np.zeros_like(model)
+    letter[10:30, 340:342] = 40.0
+    grain[:, 360:] = 20.0 * (1.0 - 2.0 * (np.indices((40, 40)).sum(axis=0) % 2))[..., np.newaxis]
+    plain, frame = (recolored(each, model, missing, Lender(model, model)) for each in (model, model + letter + grain))
+    added = frame - plain
+    assert added[15:25, 340:342].mean() > 0.6 * 40.0
+    assert np.abs(added[5:-5, 365:-5]).mean() < 0.2 * 20.0
+
+
 def test_what_the_frame_itself_has_is_no_stroke():
     """A painting that is its frame in other colours has none, and the lines of the frame are not lent."""
     model = lines([20])
