@@ -316,6 +316,54 @@ def test_a_motion_boundary_is_doubted_only_where_the_flow_leads_to_what_looks_ot
     assert wrong.reliability[0][10, clear].mean() > 0.7 > 0.3 > wrong.reliability[0][11, clear].mean()
 
 
+@pytest.mark.parametrize(("darker", "taken"), [(0, True), (10, False)])
+def test_what_a_smeared_flow_uncovers_is_the_paint_of_a_farther_frame_that_looks_as_alike(darker, taken):
+    """A trunk moves left by 2 pixels a frame over faint ground, and its flow draws the paint behind it out over it."""
+    places = range(40, 24, -2)
+    ground = np.random.default_rng(3).integers(115, 126, (48, 64, 1), np.uint8).repeat(3, axis=2)
+    frames = [ground.copy() for _ in places]
+    for frame, place in zip(frames, places, strict=True):
+        frame[:, place : place + 6] = 40
+    frames[0][:, 30:40] -= np.uint8(darker)
+    x = np.arange(64.0)
+
+    def flow(source, target):
+        a, b = (places[next(i for i, f in enumerate(frames) if np.array_equal(f, g))] for g in (source, target))
+        if abs(b - a) > 2:
+            along = np.where((x >= a) & (x < a + 6), b - a, 0)
+        else:  # smeared over 6 pixels on both sides, and the same way back
+            left = min(a, b)
+            there = np.interp(x, [left - 6, left, left + 5, left + 11], [0, 2, 2, 0])
+            along = there if a == left else np.interp(x, x + there, -there)
+        field = np.zeros((48, 64, 2), np.float32)
+        field[..., 0] = along
+        return field
+
+    first, *others = lone(frames)
+    painted = [first]
+    for frame in others:
+        carried = carry(painted, frame, (1, 10), both_ways(flow, "fast"), latest_opening(painted))
+        painted.append(frame._replace(result=carried.start))
+    difference = np.abs(carried.start[0] - first.result[0])[:, 34:40]  # what the trunk has uncovered
+    assert (np.median(difference) < 1.0) == taken
+
+
+@pytest.mark.parametrize("smeared", [False, True])
+def test_a_farther_frame_is_looked_back_to_where_a_flow_is_smeared_though_it_covers_the_frame(smeared):
+    frames = [np.full((48, 64, 3), 120 + i, np.uint8) for i in range(3)]
+    field = np.zeros((48, 64, 2), np.float32)
+    field[..., 0] = smeared * np.interp(np.arange(64), [20, 30, 40], [0, 4, 0])
+
+    def flow(source, target):
+        return field if np.array_equal(target, frames[1]) else 0 * field
+
+    *memory, frame = lone(frames)
+    how = {"masks": lambda *flows, **_: np.ones((48, 64), np.float32)}
+    near, far = carry(memory, frame, (1, 2), both_ways(flow, "fast"), **how).reliability
+    assert (far[:, 32:39] == smeared).all() and (near[:, 32:39] == (not smeared)).all()
+    assert not far[:, :30].any() and (near[:, :30] == 1.0).all()
+
+
 def opened(frames, model):
     """The frames at which the chain began anew, when no flow is seen, and what the last one was painted for."""
     options = StyleOptions(steps=2, **FEW)

@@ -2,11 +2,18 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from styletransfer.motion.fields import read_flow
-from styletransfer.motion.occlusion import disocclusion, leaves_frame, motion_boundary, reliability
+from styletransfer.motion.occlusion import (
+    STRETCHED,
+    disocclusion,
+    leaves_frame,
+    motion_boundary,
+    reliability,
+    stretched,
+)
 
 SHIFT = 6
 
@@ -49,6 +56,29 @@ def test_boundaries_lie_along_the_square(moving_square):
     boundary = motion_boundary(moving_square[0])
     assert boundary[20, [19, 20, 35, 36]].all()
     assert not boundary[20, [17, 22, 33, 38]].any()
+
+
+@given(*[st.floats(-0.5, 0.5)] * 4, st.integers(1, 4))
+def test_a_flow_stretches_by_its_determinant(a, b, c, d, frames):
+    most = STRETCHED**frames
+    matrix = np.float32([[a, b], [c, d]])
+    area = np.linalg.det(np.eye(2) + matrix)
+    assume(min(abs(area), abs(area - most)) > 1e-3)
+    y, x = np.indices((8, 9), np.float32)
+    flow = np.stack([x, y], axis=-1) @ matrix.T + np.float32([7, -3])
+    assert (stretched(flow, frames)[1:-1, 1:-1] == (0.0 < area < most)).all()
+
+
+def test_what_a_smeared_flow_uncovers_is_stretched_where_there_and_back_leads_home():
+    """A thing 10 pixels wide moves left by 2, and the flow says that the ground 6 pixels around it does in part."""
+    x = np.arange(60.0)
+    smeared = np.interp(x, [14, 20, 30, 36], [0, 2, 2, 0])  # from each frame's grid to the other
+    back = np.interp(x, x + smeared, -smeared)
+    ab, ba = (np.zeros((5, 60, 2), np.float32) for _ in range(2))
+    ab[..., 0], ba[..., 0] = smeared, back
+    assert not disocclusion(ab, ba).any()
+    assert stretched(ab)[:, 31:36].all()  # what is uncovered
+    assert not stretched(ab)[:, :30].any() and not stretched(ab)[:, 37:].any()
 
 
 def test_a_uniform_pan_is_unreliable_only_where_it_leaves_the_frame():

@@ -20,6 +20,9 @@ Mask = npt.NDArray[np.bool_]
 OCCLUDED = -1.0
 """An occluded pixel counts less than 0 before the map is smoothed, so that its neighbours are doubted too."""
 
+STRETCHED = 0.8
+"""Share of its area below which a surface has come from where something else was, a frame: no zoom is as fast."""
+
 TRUNCATE = 2.0
 """Where the Gaussian is cut off, in sigmas: radius 2 at sigma 0.8, as in the published maps."""
 
@@ -89,19 +92,35 @@ def disocclusion(flow_ab: npt.ArrayLike, flow_ba: npt.ArrayLike) -> Mask:
 def motion_boundary(flow: npt.ArrayLike) -> Mask:
     """Where the flow changes abruptly: |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002 (Ruder et al. 2016, eq. 6).
 
-    The flow of a boundary is smeared over both sides; central differences, the edge repeated.
+    The flow of a boundary is smeared over both sides.
     """
     flow = _as_flow(flow, "flow")
-    padded = np.pad(flow, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    across = (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2
-    down = (padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
+    across, down = _slopes(flow)
     smooth = _square(across) + _square(down) <= 0.01 * _square(flow) + 0.002
     return ~smooth
+
+
+def stretched(flow: npt.ArrayLike, frames: int = 1) -> Mask:
+    """Where a flow spreads what it leads to over more pixels than it had: 0 < det(I + grad w) < `STRETCHED`, per frame.
+
+    Not among their masks. Beside a thing that slowly uncovers the ground a smeared flow does that, instead of leading
+    out of sight. It leads there and back again, so that eq. 5 does not tell; where the flow tears, det <= 0, it does.
+    On the side where the thing covers the ground it draws together.
+    """
+    across, down = _slopes(_as_flow(flow, "flow"))
+    area = (1.0 + across[..., 0]) * (1.0 + down[..., 1]) - across[..., 1] * down[..., 0]
+    return (area > 0.0) & (area < STRETCHED**frames)
 
 
 def leaves_frame(flow: npt.ArrayLike) -> Mask:
     """Pixels that move out of the frame."""
     return ~inside(_as_flow(flow, "flow"))
+
+
+def _slopes(flow: Flow) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Its changes from pixel to pixel, to the right and down: central differences, the edge repeated."""
+    padded = np.pad(flow, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    return (padded[1:-1, 2:] - padded[1:-1, :-2]) / 2, (padded[2:, 1:-1] - padded[:-2, 1:-1]) / 2
 
 
 def _square(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -14,7 +14,7 @@ from .. import pixels
 from ..motion.fields import FlowFolder
 from ..motion.filling import ALIKE, Lender, borrow, light, misfit, recolored, strays, whence
 from ..motion.flow import estimate_flow_pair, named_flow
-from ..motion.occlusion import Mask, reliability
+from ..motion.occlusion import Mask, reliability, stretched
 from ..motion.scenes import explained, is_cut
 from ..motion.warping import drawn_in, nearest_pixels, sharp_warp, warp
 from ..options import StyleOptions
@@ -38,6 +38,10 @@ OTHERWISE = 2.0 * ALIKE
 """`misfit` from which the frame before shows something else: below, at the outlines of what is there, paint would
 change from frame to frame. Of a frame farther back it tells that only if a still farther one looks alike; else so many
 times as much does as it is frames away: what changes more slowly may be a cross-fade, in which the flow is right."""
+
+NOISE = 3.0
+"""`misfit` by which a farther frame may look less like this one than the frame before, whose flow is smeared: it is
+noise; but where the picture has no texture, what looks less alike is something else, along a wrong flow."""
 
 BEYOND = -1000.0
 """What an earlier frame shows beyond its border, where the flow has no answer: it looks like nothing in the frame."""
@@ -130,7 +134,8 @@ def carry(
     max(c - sum of the c of nearer frames, 0) (Ruder et al. 2016, eq. 9). So what comes out of hiding is held to
     the frame in which it was last seen. Other than theirs, c is 0 at a motion boundary (eq. 6) only where the earlier
     frame, moved, looks otherwise than this one; and that of the nearest is less, too, where it plainly shows something
-    else, or something else and a farther one what is there, and where its paint was made for something else.
+    else, where it shows something else, or its flow is smeared, and a farther one shows what is there, and where its
+    paint was made for something else.
 
     The start is the nearest result. What it does not show comes from the farther ones, and what none shows borrows
     strokes from where the scene's opening frame, or else the nearest, looked alike: they may be wrongly placed, but
@@ -185,6 +190,7 @@ class View(NamedTuple):
     origin: Painted
     back: Array  # (H, W, 2), the flow from the present frame to it
     certain: Array  # (H, W), its reliability
+    smeared: Mask  # (H, W), where that flow is stretched
     misfit: Array  # (H, W), grey levels by which it looks otherwise than the present frame
     result: Array  # (H, W, 3), its result, moved
     drawn_out: Array  # (H, W), pixels by which that is, at the border
@@ -196,7 +202,7 @@ def _views(
 ) -> Iterator[View]:
     """The frames of the history that show the same scene and are needed to cover the frame, nearest first.
 
-    Covered is what looks alike: the rest may be what `_told_apart` takes from a farther one.
+    Covered is what looks alike, along a flow that is not smeared: the rest `_told_apart` may take from a farther one.
     """
     covered = np.zeros(frame.source.shape[1:3], np.float32)
     before: list[Array] = []
@@ -209,7 +215,7 @@ def _views(
             before.append(one.source)
             view = _view(place, one, frame, flow(frame, one), masks, nearest=distance == 1)
             if view is not None:
-                covered += view.certain * (view.misfit <= ALIKE)
+                covered += view.certain * ((view.misfit <= ALIKE) & ~view.smeared)
                 yield view
                 break
 
@@ -227,16 +233,19 @@ def _view(
     certain, apart = certainty(frame, one, (back, forth), masks)
     if not nearest:  # what the nearest shows is looked at by `_told_apart`, `_new` and `_together`
         certain = certain * (apart <= ALIKE)
-    return View(place, one, back, certain, apart, sharp_warp(one.result[0], back), drawn_out + beyond, share)
+    smeared = stretched(flows[0], abs(frame.place - one.place))
+    return View(place, one, back, certain, smeared, apart, sharp_warp(one.result[0], back), drawn_out + beyond, share)
 
 
 def _told_apart(frame: Painted, nearest: View, *farther: View) -> View:
-    """The nearest view, not certain of what plainly looks otherwise, or looks otherwise while farther ones show it.
+    """The nearest view, not certain of what plainly looks otherwise; nor of other things, if farther ones look alike.
 
     Around a thing that moves fast the flow is smeared, there and back again, and lays its paint over what it uncovers.
+    Beside one that moves slowly it draws ever the same column of paint out over the ground, which looks alike.
     """
-    shown = sum(view.certain for view in farther)
-    certain = np.where(nearest.misfit > OTHERWISE, np.maximum(nearest.certain - shown, 0.0), nearest.certain)
+    shown = sum(view.certain * (view.misfit <= nearest.misfit + NOISE) for view in farther)
+    doubtful = (nearest.misfit > OTHERWISE) | nearest.smeared
+    certain = np.where(doubtful, np.maximum(nearest.certain - shown, 0.0), nearest.certain)
     plain = nearest.misfit > OTHERWISE * abs(frame.place - nearest.origin.place)
     return nearest._replace(certain=np.where(plain, np.float32(0.0), certain))
 
