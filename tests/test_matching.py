@@ -46,6 +46,15 @@ def test_the_search_finds_a_shift_and_the_way_back(still, shifted):
     np.testing.assert_allclose(costs.numpy()[INNER], 0.0, atol=1e-6)
 
 
+def test_the_search_costs_the_same_from_either_side_up_to_the_border(still, shifted, square):
+    """To the bit; so do the matches agree, but where two cost the same."""
+    for first, second in ((still, shifted), square):
+        matches, costs = search(planes(first), planes(second))
+        swapped, swapped_costs = search(planes(second), planes(first))
+        np.testing.assert_array_equal(costs, swapped_costs[::-1])
+        assert (matches == swapped[:, ::-1]).numpy().all(0).mean() > 0.999
+
+
 def test_the_search_goes_as_far_as_its_reach_and_no_farther(still):
     for shift, found in ((matching.REACH, True), (matching.REACH + 1, False)):
         matches, _ = search(planes(still), planes(np.roll(still, shift, 1)))

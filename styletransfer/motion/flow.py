@@ -32,7 +32,6 @@ class Quality(NamedTuple):
     warps: int  # linearisations per level
     last: int  # linearisations at the finest level, which costs as much as three of all others together
     sweeps: int  # of the linear solver, per linearisation
-    medians: int  # linearisations per level, the last ones, that start from a median weighted by colour
     grey: bool  # leave the colours out at the finest level
     finest: int  # level at which to stop: 0 is full resolution, 1 is half
     search: tuple[int, ...]  # levels at which patches are matched too, for what the pyramid misses
@@ -40,9 +39,9 @@ class Quality(NamedTuple):
 
 
 QUALITIES = {
-    "fast": Quality(warps=5, last=3, sweeps=20, medians=1, grey=False, finest=1, search=(), both=False),
-    "balanced": Quality(warps=8, last=4, sweeps=20, medians=1, grey=True, finest=0, search=(2,), both=False),
-    "best": Quality(warps=10, last=8, sweeps=40, medians=4, grey=False, finest=0, search=(2, 1), both=True),
+    "fast": Quality(warps=5, last=3, sweeps=20, grey=False, finest=1, search=(), both=False),
+    "balanced": Quality(warps=8, last=4, sweeps=30, grey=True, finest=0, search=(2, 1), both=False),
+    "best": Quality(warps=10, last=8, sweeps=40, grey=False, finest=0, search=(2, 1), both=True),
 }
 
 COARSEST = 10  # pixels along the shorter side, at least, where the pyramid ends
@@ -173,7 +172,7 @@ def _estimate(source: tf.Tensor, target: tf.Tensor, quality: str) -> tf.Tensor:
         flow = _resize_flow(flow, sources[level].shape[2:])
         pictures = sources[level], targets[level]
         warps = settings.last if level == finest else settings.warps
-        steps = warps, settings.sweeps, settings.medians
+        steps = warps, settings.sweeps
         flow = refined(*pictures, flow, 0, *steps)
         if level in settings.search:
             flow = refined(*pictures, fused(*pictures, flow), warps // 2, *steps)

@@ -15,7 +15,7 @@ from .warping import bilinear, last_pixel, positions, within_frame
 REACH = 8  # pixels of the level searched, each way: at a quarter of the resolution, 32 pixels of the frame
 PATCH = 3  # pixels along the sides of what is compared
 OUTLIER = 0.5  # difference of pixels from which it counts no more: a patch may hold pixels of two motions
-CLEARLY = 0.8  # a match must have less than this share of the cost of the flow that it replaces
+CLEARLY = 0.75  # a match must have less than this share of the cost of the flow that it replaces
 NOISE = 0.03  # and be this much below it
 AGREE = 1.5  # pixels by which the ways there and back may miss each other
 
@@ -47,7 +47,7 @@ def search(first: tf.Tensor, second: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     def step(k: tf.Tensor, least: tf.Tensor, best: tf.Tensor) -> tuple[tf.Tensor, ...]:
         down, right = k // side - REACH, k % side - REACH
         moved = tf.slice(padded, [0, 0, REACH + down, REACH + right], [1, -1, height, width])
-        there = _cost(first, moved)
+        there = tf.where(moved[:, 0] < 0.0, OUTLIER, _cost(first, moved))  # nothing is found beyond the frame
         back = tf.slice(
             tf.pad(there, margin, constant_values=OUTLIER), [0, REACH - down, REACH - right], [1, height, width]
         )
@@ -76,11 +76,11 @@ def _describe(planes: tf.Tensor) -> tf.Tensor:
 
 
 def _cost(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """How far patches around each pixel differ, `(B, H, W)`."""
+    """How far patches around each pixel differ, `(B, H, W)`: beyond the frame as far as they can, there as back."""
     difference = tf.minimum(tf.reduce_sum(tf.abs(first - second), 1), OUTLIER)
     rows, columns = tf.unstack(tf.shape(difference)[1:])
     half = PATCH // 2
-    padded = tf.pad(difference, [(0, 0), (half, half), (half, half)])
+    padded = tf.pad(difference, [(0, 0), (half, half), (half, half)], constant_values=OUTLIER)
     across = sum(tf.slice(padded, [0, 0, k], [-1, -1, columns]) for k in range(PATCH))
     return sum(tf.slice(across, [0, k, 0], [-1, rows, -1]) for k in range(PATCH)) / PATCH**2
 

@@ -20,9 +20,9 @@ import tensorflow as tf
 from .matching import fuse, to_planes
 from .warping import bicubic, bilinear, last_pixel, positions, within_frame
 
-SMOOTHNESS = 0.05  # weight of the smoothness term against the data terms
+SMOOTHNESS = 0.07  # weight of the smoothness term against the data terms
 GRADIENT = 1.0  # weight of gradient constancy against brightness constancy
-TEXTURE = 1e-3  # squared gradient below which a data term says little (Zimmer's zeta^2)
+TEXTURE = 3e-4  # squared gradient below which a data term says little (Zimmer's zeta^2)
 SMALL_RESIDUAL = 1e-2  # squared residual, in pixels, below which the data penalty is quadratic: noise
 CONVEX, FORGETFUL = 0.5, 0.7  # powers of the squared residual in the data weight, for the first and last warps
 HIDDEN = 0.1  # weight of the data at pixels that the target seems to hide
@@ -59,20 +59,19 @@ def _refine(
     first: tf.Tensor,
     warps: tf.Tensor,
     sweeps: tf.Tensor,
-    medians: tf.Tensor,
 ) -> tf.Tensor:
     """The steps from `first` to `warps` of Gauss-Newton with reweighted least squares, at one level.
 
     The first half of all takes the convex penalty and every pixel, to get near from anywhere; the second
-    forgets outliers and what is hidden (graduated non-convexity, Sun et al. 2010).
+    forgets outliers and what is hidden (graduated non-convexity, Sun et al. 2010), and starts from a weighted median.
     """
 
     def step(k: tf.Tensor, flow: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        settled = 2 * k >= warps
         smooth = _median(flow)
-        flow = tf.cond(k >= warps - medians, lambda: _sharpened(smooth, source), lambda: smooth)
+        flow = tf.cond(settled, lambda: _sharpened(smooth, source), lambda: smooth)
         flow = tf.ensure_shape(flow, smooth.shape)
         warped, visible = _warped(target, flow)
-        settled = 2 * k >= warps
         visible *= tf.where(settled, _agreement(flow), 1.0)
         gradient = _gradient((source + warped) / 2)  # of both pictures: half the error of either alone
         power = tf.where(settled, FORGETFUL, CONVEX)
@@ -85,7 +84,7 @@ def _refine(
 
 _PLANES, _FLOWS = tf.TensorSpec((None, None, None, None)), tf.TensorSpec((2, None, None, None))
 _ANY_SIZE, _COUNT = (_PLANES, _PLANES, _FLOWS), tf.TensorSpec((), tf.int32)
-_refine_any_size = tf.function(_refine, input_signature=(*_ANY_SIZE, *[_COUNT] * 4), autograph=False)
+_refine_any_size = tf.function(_refine, input_signature=(*_ANY_SIZE, *[_COUNT] * 3), autograph=False)
 _fuse_any_size = tf.function(fuse, input_signature=_ANY_SIZE, autograph=False)
 """Traced once for all small levels of all pictures: tracing takes longer than running them."""
 _fuse = tf.function(fuse, jit_compile=True, autograph=False)
