@@ -14,6 +14,7 @@ from .warping import bilinear, last_pixel, positions, within_frame
 
 REACH = 8  # pixels of the level searched, each way: at a quarter of the resolution, 32 pixels of the frame
 PATCH = 3  # pixels along the sides of what is compared
+BEYOND = -1.0  # what the frame is surrounded by: unlike any picture, though in another's light they may be below 0
 OUTLIER = 0.5  # difference of pixels from which it counts no more: a patch may hold pixels of two motions
 CLEARLY = 0.75  # a match must have less than this share of the cost of the flow that it replaces
 NOISE = 0.03  # and be this much below it
@@ -41,13 +42,13 @@ def search(first: tf.Tensor, second: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """
     height, width = tf.unstack(tf.shape(first)[2:])
     margin = [(0, 0), (REACH, REACH), (REACH, REACH)]
-    padded = tf.pad(second, [(0, 0), *margin], constant_values=-1.0)  # unlike any picture
+    padded = tf.pad(second, [(0, 0), *margin], constant_values=BEYOND)
     side = 2 * REACH + 1
 
     def step(k: tf.Tensor, least: tf.Tensor, best: tf.Tensor) -> tuple[tf.Tensor, ...]:
         down, right = k // side - REACH, k % side - REACH
         moved = tf.slice(padded, [0, 0, REACH + down, REACH + right], [1, -1, height, width])
-        there = tf.where(moved[:, 0] < 0.0, OUTLIER, _cost(first, moved))  # nothing is found beyond the frame
+        there = tf.where(moved[:, 0] == BEYOND, OUTLIER, _cost(first, moved))  # nothing is found beyond the frame
         back = tf.slice(
             tf.pad(there, margin, constant_values=OUTLIER), [0, REACH - down, REACH - right], [1, height, width]
         )
@@ -91,7 +92,7 @@ def _moved(planes: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:
     x, y = positions(tf.transpose(flow, (1, 2, 3, 0)))
     last_x, last_y = last_pixel(interleaved)
     moved = bilinear(interleaved, tf.clip_by_value(x, 0.0, last_x), tf.clip_by_value(y, 0.0, last_y))
-    moved = tf.where(within_frame(x, y, last_x, last_y)[..., tf.newaxis], moved, -1.0)
+    moved = tf.where(within_frame(x, y, last_x, last_y)[..., tf.newaxis], moved, BEYOND)
     return to_planes(moved)
 
 
