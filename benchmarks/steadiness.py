@@ -33,7 +33,7 @@ from arguments import clip_parser
 from styletransfer import load_model, metrics, pixels, read_image, read_video, write_image
 from styletransfer.image import prepare
 from styletransfer.losses import style_loss
-from styletransfer.motion.flow import named_flow
+from styletransfer.motion.flow import named_flow, there_and_back
 from styletransfer.options import StyleOptions
 from styletransfer.video.carry import FlowPair, both_ways
 from styletransfer.video.keyframes import painter_of
@@ -169,13 +169,14 @@ class Reference:
 
 
 def remembered(flow: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """The same flow, estimated once for two frames: every method is judged along the same motion."""
+    """The same flow, estimated once for two frames, there and back: every method is judged along the same motion."""
     known: dict[tuple[bytes, bytes], np.ndarray] = {}
+    both = there_and_back(flow)
 
     def recall(source: np.ndarray, target: np.ndarray) -> np.ndarray:
         key = source.tobytes(), target.tobytes()
         if key not in known:
-            known[key] = flow(source, target)
+            known[key], known[key[::-1]] = both(source, target)
         return known[key]
 
     return recall

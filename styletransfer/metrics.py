@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 
 from . import losses, pixels
 from .features import FeatureExtractor, load_model
-from .motion.flow import estimate_flow
+from .motion.flow import named_flow, there_and_back
 from .motion.gaps import settle, to_first
 from .motion.occlusion import reliability
 from .motion.warping import sharp_warp
@@ -31,6 +31,8 @@ Frame = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Flow = Callable[[Frame, Frame], npt.ArrayLike]
 
+BUILTIN = named_flow("builtin")
+"""The judge by default, of the quality `balanced`."""
 GAPS = (1, 10)
 """Distances in frames: 1 shows flicker, 10 shows drift."""
 DETAIL = 1.5
@@ -47,7 +49,7 @@ CONTENT_LAYER = "block3_conv2"
 
 
 def warping_error(
-    result: Iterable[npt.ArrayLike], source: Iterable[npt.ArrayLike], *, gap: int = 1, flow: Flow = estimate_flow
+    result: Iterable[npt.ArrayLike], source: Iterable[npt.ArrayLike], *, gap: int = 1, flow: Flow = BUILTIN
 ) -> float:
     """Mean squared change of a painted clip along the motion of its source, in units of full scale squared.
 
@@ -67,8 +69,8 @@ def warping_error(
     gap
         Distance in frames: 1 shows flicker, 10 shows drift.
     flow
-        `flow(source, target) -> (H, W, 2)`; pass another estimator than the one that made the clip for an
-        independent judgement.
+        `flow(source, target) -> (H, W, 2)`, by default the built-in one, which finds the ways there and back together;
+        pass another estimator than the one that made the clip for an independent judgement.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def warping_error(
 
 
 def warping_errors(
-    result: Iterable[npt.ArrayLike], source: Iterable[npt.ArrayLike], *, gap: int = 1, flow: Flow = estimate_flow
+    result: Iterable[npt.ArrayLike], source: Iterable[npt.ArrayLike], *, gap: int = 1, flow: Flow = BUILTIN
 ) -> Iterator[float]:
     """The warping error of every frame from the `gap`-th on, NaN where no flow is reliable; see `warping_error`."""
     if gap < 1:
@@ -122,7 +124,7 @@ class Motion:
     """The optical flow from the latest frame of a clip to those before it, as far back as the largest gap."""
 
     def __init__(self, flow: Flow, furthest: int) -> None:
-        self.flow = flow
+        self._at_once = there_and_back(flow)
         self.frames = deque[Frame](maxlen=furthest + 1)
         self.steps = deque[tuple[Array, Array]](maxlen=furthest)  # from each of them to the one before, and back
 
@@ -140,9 +142,6 @@ class Motion:
             chain, direct = to_first(list(self.steps)[-gap:])[-1], self._at_once(here, there)
             pair = settle(chain, direct, np.asarray(here, np.float32), np.asarray(there, np.float32))
         return pair[0], reliability(*pair, soft=False) > 0.0
-
-    def _at_once(self, here: Frame, there: Frame) -> tuple[Array, Array]:
-        return np.asarray(self.flow(here, there), np.float32), np.asarray(self.flow(there, here), np.float32)
 
 
 def _error(now: Array, before: Array, back: Array, mask: Mask) -> float:
@@ -288,7 +287,7 @@ def evaluate(
     weights: str | os.PathLike[str] = "imagenet",
     model: keras.Model | None = None,
     gaps: Sequence[int] = GAPS,
-    flow: Flow = estimate_flow,
+    flow: Flow = BUILTIN,
 ) -> Evaluation:
     """Every measure of a painted clip, frame by frame and overall, reading both clips once.
 

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from styletransfer.motion import flow as flow_module
 from styletransfer.motion import variational
 from styletransfer.motion.fields import read_flow
-from styletransfer.motion.flow import estimate_flow, estimate_flow_pair, named_flow
+from styletransfer.motion.flow import estimate_flow, estimate_flow_pair, named_flow, there_and_back
 from styletransfer.motion.occlusion import disocclusion
 from styletransfer.motion.warping import warp
 
@@ -46,6 +46,16 @@ def test_finds_a_sinusoidal_motion(target, quality, bound):
     found = estimate_flow(moved(target, truth), target, quality=quality)
     assert found.shape == (HEIGHT, WIDTH, 2) and found.dtype == np.float32
     assert end_point_error(found, truth)[4:-4, 4:-4].mean() < bound
+
+
+def test_the_built_in_flow_is_found_there_and_back_together_others_one_after_the_other(target):
+    source = moved(target, sinusoidal(HEIGHT, WIDTH, 3.0))
+    together = there_and_back(named_flow("builtin", quality="fast"))(source, target)
+    np.testing.assert_array_equal(together, estimate_flow_pair(source, target, quality="fast"))
+    asked = there_and_back(lambda a, b: [[[float(a[0, 0, 0]), float(b[0, 0, 0])]]])(source, target)
+    there = float(source[0, 0, 0]), float(target[0, 0, 0])
+    np.testing.assert_array_equal(asked, [[[there]], [[there[::-1]]]])
+    assert asked[0].dtype == np.float32
 
 
 def test_finds_a_square_that_moves_over_still_ground(target):

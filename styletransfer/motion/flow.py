@@ -9,6 +9,7 @@ Inside, pictures are planes `(B, C, H, W)` and flows `(2, B, H, W)`, so that nei
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -93,14 +94,31 @@ def named_flow(name: str, *, quality: str = "balanced") -> Estimator:
     """
     if quality not in QUALITIES:
         raise ValueError(f"quality is {quality!r}, expected one of {', '.join(QUALITIES)}")
-    estimators = {"builtin": _builtin, "dis": _opencv_dis}
+    estimators: dict[str, Callable[[str], Estimator]] = {"builtin": _Builtin, "dis": _opencv_dis}
     if name not in estimators:
         raise ValueError(f"flow is {name!r}, expected one of {', '.join(estimators)}, a folder, or a function")
     return estimators[name](quality)
 
 
-def _builtin(quality: str) -> Estimator:
-    return functools.partial(estimate_flow, quality=quality)
+@dataclass(frozen=True)
+class _Builtin:
+    """`estimate_flow` of one quality, which `there_and_back` knows."""
+
+    quality: str
+
+    def __call__(self, source: npt.ArrayLike, target: npt.ArrayLike) -> Flow:
+        return estimate_flow(source, target, quality=self.quality)
+
+
+def there_and_back(flow: Callable[[Any, Any], npt.ArrayLike]) -> Callable[[Any, Any], tuple[Flow, Flow]]:
+    """A function `(source, target) -> (H, W, 2)` as `(a, b) -> (flow from a to b, flow from b to a)`.
+
+    The built-in one of `named_flow` finds both together, in the time of one after the other, and so knows in each what
+    the other picture hides.
+    """
+    if isinstance(flow, _Builtin):
+        return functools.partial(estimate_flow_pair, quality=flow.quality)
+    return lambda a, b: (np.asarray(flow(a, b), np.float32), np.asarray(flow(b, a), np.float32))
 
 
 def _opencv_dis(quality: str) -> Estimator:
