@@ -24,7 +24,7 @@ import imageio.v3 as iio
 import numpy as np
 
 from styletransfer.motion.fields import read_flow
-from styletransfer.motion.flow import QUALITIES, estimate_flow_pair, named_flow
+from styletransfer.motion.flow import QUALITIES, named_flow, there_and_back
 from styletransfer.motion.occlusion import disocclusion, leaves_frame
 from styletransfer.pixels import resize
 
@@ -117,10 +117,9 @@ OTHERS = {"deepflow": deepflow, "tvl1": tvl1}
 
 def estimator(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The functions for one direction and for both."""
-    if name in QUALITIES:
-        return named_flow("builtin", quality=name), lambda a, b: estimate_flow_pair(a, b, quality=name)
-    one_way = OTHERS.get(name) or named_flow(name)
-    return one_way, lambda a, b: (one_way(a, b), one_way(b, a))
+    builtin = name in QUALITIES
+    one_way = OTHERS.get(name) or (named_flow("builtin", quality=name) if builtin else named_flow(name))
+    return one_way, there_and_back(one_way)
 
 
 def in_light(pair: Pair, gain: float) -> Pair:

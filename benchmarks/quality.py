@@ -20,9 +20,8 @@ from arguments import clip_parser
 from steadiness import paint, remembered
 
 from styletransfer import load_model, pixels, read_image, read_video, write_image
-from styletransfer.metrics import Motion, evaluate, warping_error
+from styletransfer.metrics import FeatureJudge, evaluate, warping_error
 from styletransfer.motion.flow import named_flow
-from styletransfer.motion.warping import sharp_warp
 
 COLUMNS = (
     "warping_error_1",
@@ -87,29 +86,20 @@ class Table:
 
     def row(self, name: str, painted: list[np.ndarray], seconds: str = "") -> None:
         found = evaluate(painted, self.frames, style=self.style, model=self.model, flow=self.foreign).overall
-        for gap in (1, 10):
+        for gap in (1, GAP):
             found[f"built-in_flow_{gap}"] = warping_error(painted, self.frames, gap=gap, flow=self.own)
         print(f"| {name} | {' | '.join(f'{found[column]:.3g}' for column in COLUMNS)} | {seconds} |", flush=True)
 
     def pairs(self, ends: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
         """The errors between frame 0 and the one `GAP` later of each method, and the style distance of the two."""
         print(f"\n| frames 0 and {GAP} | warping error | built-in flow | style distance |\n|---|---:|---:|---:|")
-        ways = [over_all(flow, self.frames[: GAP + 1]) for flow in (self.foreign, self.own)]
-        sources = self.frames[0], self.frames[GAP]
+        judge = FeatureJudge(self.style, self.frames[0] / np.float32(255), self.model)
         for name, (then, now) in ends.items():
-            apart = (sharp_warp(then / np.float32(255), back) - now / np.float32(255) for back, _ in ways)
-            found = [np.square(each).mean(axis=-1)[mask].mean() for each, (_, mask) in zip(apart, ways, strict=True)]
-            both = evaluate((then, now), sources, style=self.style, model=self.model, flow=self.foreign, gaps=(1,))
-            cells = [f"{value:.3g}" for value in (*found, both.overall["style_distance"])]
-            print(f"| {name} | {' | '.join(cells)} |", flush=True)
-
-
-def over_all(flow: object, frames: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The flow from the last of some frames to the first, and where it is reliable."""
-    motion = Motion(flow, len(frames) - 1)
-    for frame in frames:
-        motion.add(frame)
-    return motion.over(len(frames) - 1)
+            clip = [then] * GAP + [now]  # whatever is between is not looked at
+            flows = self.foreign, self.own
+            found = [warping_error(clip, self.frames[: GAP + 1], gap=GAP, flow=flow) for flow in flows]
+            styles = [judge.style_distance(judge.features(one / np.float32(255))) for one in (then, now)]
+            print(f"| {name} | {' | '.join(f'{value:.3g}' for value in (*found, np.mean(styles)))} |", flush=True)
 
 
 def sheet(rows: Mapping[str, list[np.ndarray]]) -> np.ndarray:

@@ -59,7 +59,7 @@ def test_a_motion_that_is_not_found_at_once_is_followed_from_frame_to_frame():
 
 
 def test_by_default_the_ways_there_and_back_are_found_together():
-    """Each then knows what the other frame hides: something stands before the pan, and little of it is read wrongly."""
+    """Each then knows what the other frame hides, here what stands before the pan."""
     clip = [frame.copy() for frame in SOURCE]
     for frame in clip:
         frame[8:32, 24:40] = texture(24, 16, seed=9)

@@ -113,8 +113,7 @@ class _Builtin:
 def there_and_back(flow: Callable[[Any, Any], npt.ArrayLike]) -> Callable[[Any, Any], tuple[Flow, Flow]]:
     """A function `(source, target) -> (H, W, 2)` as `(a, b) -> (flow from a to b, flow from b to a)`.
 
-    The built-in one of `named_flow` finds both together, in the time of one after the other, and so knows in each what
-    the other picture hides.
+    The built-in one of `named_flow` finds both together, and so knows in each what the other picture hides.
     """
     if isinstance(flow, _Builtin):
         return functools.partial(estimate_flow_pair, quality=flow.quality)

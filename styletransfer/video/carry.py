@@ -13,7 +13,7 @@ from scipy.ndimage import uniform_filter
 from .. import pixels
 from ..motion.fields import FlowFolder
 from ..motion.filling import ALIKE, Lender, borrow, light, misfit, recolored, strays, whence
-from ..motion.flow import estimate_flow_pair, named_flow
+from ..motion.flow import named_flow, there_and_back
 from ..motion.occlusion import Mask, reliability, stretched
 from ..motion.scenes import explained, is_cut
 from ..motion.warping import drawn_in, nearest_pixels, sharp_warp, warp
@@ -392,28 +392,29 @@ def both_ways(flow: FlowLike, quality: str) -> FlowPair:
     TypeError, ValueError, NotADirectoryError, ImportError
         If it is neither a known name, nor a folder of flow files, nor callable.
     """
-    if flow is None or flow == "builtin":
-        return lambda a, b: estimate_flow_pair(_shown(a), _shown(b), quality=quality)
     if isinstance(flow, os.PathLike) or (isinstance(flow, str) and os.path.isdir(flow)):
         files = FlowFolder(flow)
         return lambda a, b: (
             files(a.place, b.place, a.source.shape[1:3]),
             files(b.place, a.place, a.source.shape[1:3]),
         )
-    one_way = named_flow(flow, quality=quality) if isinstance(flow, str) else flow
+    one_way = named_flow(flow or "builtin", quality=quality) if flow is None or isinstance(flow, str) else flow
     if not callable(one_way):
         raise TypeError(f"flow is a {type(flow).__name__}, expected a name, a folder or a function of two frames")
 
-    def checked(source: Frame, target: Frame) -> Array:
-        field = np.asarray(one_way(source, target), np.float32)
-        if field.shape != (*source.shape[:2], 2) or not np.isfinite(field).all():
-            raise ValueError(
-                f"flow returned an array of shape {field.shape}, expected finite values of shape "
-                f"{(*source.shape[:2], 2)}: return (dx, dy) in pixels for every pixel of its first frame"
-            )
-        return field
+    both = there_and_back(one_way)
 
-    return lambda a, b: (checked(_shown(a), _shown(b)), checked(_shown(b), _shown(a)))
+    def checked(a: Painted, b: Painted) -> tuple[Array, Array]:
+        fields, shape = both(_shown(a), _shown(b)), (*a.source.shape[1:3], 2)
+        for field in fields:
+            if field.shape != shape or not np.isfinite(field).all():
+                raise ValueError(
+                    f"flow returned an array of shape {field.shape}, expected finite values of shape "
+                    f"{shape}: return (dx, dy) in pixels for every pixel of its first frame"
+                )
+        return fields
+
+    return checked
 
 
 def _shown(frame: Painted) -> Frame:
